@@ -1,0 +1,144 @@
+/* Commands: the table, a request, and what a handler may do.
+ *
+ * A handler is plain synchronous C: it checks its arguments, makes one or two
+ * calls into tiers/db.h, and writes exactly one reply. It branches neither on
+ * protocol version nor on tier. Every value it is entitled to (its row says
+ * which) is resident when it runs. */
+#ifndef LARDER_SERVER_COMMAND_H
+#define LARDER_SERVER_COMMAND_H
+
+#include "protocol/bytes.h"
+#include "protocol/reply.h"
+#include "tiers/db.h"
+#include "tiers/engine.h"
+
+struct server;
+struct conn;
+struct command;
+
+struct request {
+    struct server *server;
+    struct conn *conn;
+    struct engine *engine;
+    struct db *db; /* the connection's selected database */
+    const struct command *command;
+    const struct bytes *argv; /* argv[0] is the command's name */
+    int argc;
+    struct blob **arg_blobs; /* by argument, NULL where not received apart;
+                                may be NULL as a whole */
+    struct reply *reply;
+    struct scratch *scratch; /* freed when the request ends */
+    int64_t now_ms;          /* wall clock, same for the whole request */
+    uint64_t changes;        /* handlers add one for each change they make:
+                                feeds rdb_changes_since_last_save */
+};
+
+typedef void command_fn(struct request *request);
+
+/* Argument `index` as a blob whose reference the caller takes over, or NULL
+ * when it did not arrive in a blob of its own. */
+struct blob *request_take_blob(struct request *request, int index);
+
+/* Which keys' values must be in RAM before the handler runs. Called with the
+ * index of a key argument; the rest (existence, type, expiry) never waits. */
+typedef bool needs_fn(const struct request *request, int key_index);
+needs_fn need_none, need_all, need_first, need_set_get;
+
+enum command_flags {
+    CMD_WRITE = 1 << 0,
+    CMD_READONLY = 1 << 1,
+    CMD_DENYOOM = 1 << 2, /* may need memory: admitted by the engine first */
+    CMD_ADMIN = 1 << 3,
+    CMD_PUBSUB = 1 << 4,
+    CMD_NOSCRIPT = 1 << 5,
+    CMD_BLOCKING = 1 << 6,
+    CMD_LOADING = 1 << 7, /* allowed while the data is being loaded */
+    CMD_STALE = 1 << 8,
+    CMD_SKIP_MONITOR = 1 << 9,
+    CMD_SKIP_SLOWLOG = 1 << 10,
+    CMD_ASKING = 1 << 11,
+    CMD_FAST = 1 << 12,
+    CMD_NO_AUTH = 1 << 13, /* allowed before authentication */
+    CMD_MAY_REPLICATE = 1 << 14,
+    CMD_NO_ASYNC_LOADING = 1 << 15,
+    CMD_NO_MULTI = 1 << 16,
+    CMD_MOVABLEKEYS = 1 << 17,
+    CMD_ALLOW_BUSY = 1 << 18,
+    CMD_SENTINEL = 1 << 19,
+    CMD_ONLY_SENTINEL = 1 << 20,
+    CMD_PROTECTED = 1 << 21,
+    CMD_TOUCHES_ARBITRARY_KEYS = 1 << 22,
+};
+
+/* One row of server/commands/commands.def:
+ *
+ * COMMAND(parent, name, handler, arity, flags, first, last, step, key_flags,
+ *         needs, group, since, acl, tips, complexity, syntax, summary)
+ *
+ * parent     NULL, or the container's name for a subcommand ("config")
+ * name       lower case; of a subcommand only its own word ("get")
+ * handler    cmd_... ; NULL for a container that only has subcommands
+ * arity      as Redis counts: with the name, negative = at least
+ * first..step  key positions, 0 0 0 without keys; last may be negative
+ * key_flags  key spec flags as COMMAND INFO prints them: "RW access update"
+ * needs      a needs_fn
+ * group      "string", "generic", "connection", "server" ... (COMMAND DOCS)
+ * since      "1.0.0"
+ * acl        explicit ACL categories beyond those that follow from flags:
+ *            "string keyspace dangerous"
+ * tips       command tips, space separated, or ""
+ * complexity "O(1)"
+ * syntax     arguments, redis-cli hint style: "key value [NX | XX]"
+ * summary    one sentence, our own words */
+struct command {
+    const char *parent;
+    const char *name;
+    command_fn *handler;
+    int arity;
+    uint32_t flags;
+    int first_key, last_key, key_step;
+    const char *key_flags;
+    needs_fn *needs;
+    const char *group, *since, *acl, *tips, *complexity, *syntax, *summary;
+};
+
+/* All rows, sorted as in commands.def; the index is the command's number. */
+extern const struct command command_rows[];
+extern const unsigned command_row_count;
+
+/* The command or NULL; any case. For a container with subcommands, `argv[1]`
+ * picks the row, and *unknown_subcommand tells when it names none. */
+const struct command *command_find(struct bytes name);
+const struct command *command_find_sub(
+    const struct command *container, struct bytes subcommand);
+bool command_is_container(const struct command *command);
+
+/* Indexes of the key arguments into `positions` (room for argc); their
+ * number, or -1 when the arguments are not valid. */
+int command_keys(const struct command *command, const struct bytes *argv,
+    int argc, int *positions);
+
+/* ---- for handlers: arguments and standard errors (server/arguments.c) ---- */
+
+/* Each answers false after having written Redis' error text. */
+bool arg_int64(struct request *request, int index, int64_t *value);
+bool arg_int64_range(struct request *request, int index, int64_t low,
+    int64_t high, int64_t *value);
+bool arg_long_double(struct request *request, int index, long double *value);
+/* A database number; the errors of SELECT. */
+bool arg_db(struct request *request, int index, unsigned *number);
+/* Case-insensitive comparison of an argument. */
+bool arg_is(const struct request *request, int index, const char *word);
+
+void error_syntax(struct request *request);
+void error_wrong_type(struct request *request);
+void error_not_integer(struct request *request);
+void error_arity(struct request *request);
+void error_unknown_subcommand(struct request *request);
+void error_oom(struct request *request);
+
+/* True when the entry is of `type` or NULL; else answers WRONGTYPE. */
+bool require_type(
+    struct request *request, const struct entry *entry, enum value_type type);
+
+#endif

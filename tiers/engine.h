@@ -1,0 +1,215 @@
+/* The engine: every database, the tiers below them, their movement, the log
+ * on disk, and the counters. One engine, one thread (the caller's), plus the
+ * dry store's workers, which only signal `wake`.
+ *
+ * The caller's loop does four things: run handlers; call engine_collect when
+ * woken; call engine_turn once after each round of input, before replies are
+ * written; call engine_cron at `hz`. */
+#ifndef LARDER_TIERS_ENGINE_H
+#define LARDER_TIERS_ENGINE_H
+
+#include "tiers/db.h"
+#include "tiers/dry/store.h"
+
+enum engine_durability {
+    ENGINE_CHECKPOINTS, /* disk is written on demotion, checkpoints, close */
+    ENGINE_EVERYSEC,    /* every write is on its way within a second */
+    ENGINE_ALWAYS,      /* replies wait until their writes are synced */
+    ENGINE_NEVER_SYNC,  /* appendfsync no: written, synced by the kernel */
+};
+
+enum engine_policy { /* maxmemory-policy, for when the last tier is full */
+    ENGINE_NOEVICTION,
+    ENGINE_ALLKEYS_LRU, ENGINE_ALLKEYS_LFU, ENGINE_ALLKEYS_RANDOM,
+    ENGINE_VOLATILE_LRU, ENGINE_VOLATILE_LFU, ENGINE_VOLATILE_RANDOM,
+    ENGINE_VOLATILE_TTL,
+};
+
+enum engine_event { /* what happened to a key without a command doing it */
+    ENGINE_EXPIRED,
+    ENGINE_EVICTED,
+};
+
+struct engine_options {
+    const char *path;        /* directory of the dry store; NULL: no dry tier */
+    unsigned databases;
+    uint64_t maxmemory_bytes; /* > 0; the caller resolves the default */
+    uint64_t dry_maxsize_bytes;
+    unsigned reader_threads;
+    enum engine_durability durability;
+    enum engine_policy policy;
+    const struct dry_ops *dry; /* NULL: LMDB */
+    unsigned active_expire_effort; /* 1 to 10 */
+    bool active_expire;
+    /* Borrowed callbacks, engine thread except wake (any thread). */
+    void (*wake)(void *context);
+    /* Key borrowed; called after the key is gone. May be NULL. */
+    void (*on_event)(void *context, enum engine_event event, unsigned database,
+        struct bytes key);
+    /* One line for the server's log. Never NULL. */
+    void (*log)(void *context, int level, const char *text);
+    void *context;
+};
+
+struct engine;
+
+/* Opens the store (not yet loading it). NULL with `reason` filled when the
+ * store cannot be used: damaged, foreign, locked. */
+struct engine *engine_create(
+    const struct engine_options *options, char *reason, size_t reason_size);
+/* Frees everything; what was not committed is lost (SHUTDOWN NOSAVE). */
+void engine_destroy(struct engine *engine);
+
+/* Loads headers for at most `budget_ms`. Returns true while there is more.
+ * Commands that touch keys must wait until it has returned false. On a
+ * failure *result is not DRY_OK and `reason` says why. */
+bool engine_load(struct engine *engine, int64_t now_ms, unsigned budget_ms,
+    enum dry_result *result, char *reason, size_t reason_size);
+struct engine_load_progress {
+    uint64_t loaded_records, total_records;
+};
+struct engine_load_progress engine_load_progress(const struct engine *engine);
+
+/* ---- the loop's duties ---- */
+
+/* Handles finished disk work: installs fetched values, advances commits,
+ * runs waiters. */
+void engine_collect(struct engine *engine, int64_t now_ms);
+/* After each round of input: makes room, cuts batches. Bounded at 1 ms of
+ * work. Returns true when there is more to do at once (call again soon). */
+bool engine_turn(struct engine *engine, int64_t now_ms);
+/* Periodic duties: expiry (every 100 ms at least), dead marks, reclaim. */
+void engine_cron(struct engine *engine, int64_t now_ms);
+
+/* ---- databases ---- */
+
+unsigned engine_database_count(const struct engine *engine);
+struct db *engine_db(struct engine *engine, unsigned number);
+unsigned engine_db_number(const struct engine *engine, const struct db *db);
+void engine_swap_db(struct engine *engine, unsigned a, unsigned b);
+/* O(1) for the caller; memory is given back in slices. Returns the number of
+ * keys there were. `db` pointers stay valid. */
+uint64_t engine_flush_db(struct engine *engine, unsigned number);
+uint64_t engine_flush_all(struct engine *engine);
+
+/* ---- waiting ---- */
+
+/* Something that waits for the engine; embedded in its owner's struct, which
+ * must cancel it before going away. on_ready is called from engine_collect
+ * or engine_turn, once, after which the waiter is no longer known. */
+struct engine_waiter {
+    void (*on_ready)(struct engine_waiter *waiter, enum dry_result result);
+    struct engine_waiter *next, *prev; /* the engine's own */
+    void *queue;                       /* the engine's own */
+    uint64_t after_id;                 /* the engine's own */
+};
+/* Fetches the dry value of `key` into RAM (one read however many wait).
+ * DRY_OK: look again and run; anything else: answer an error. Also DRY_OK
+ * when the key went away meanwhile. */
+void engine_fetch(struct engine *engine, struct db *db, struct bytes key,
+    struct engine_waiter *waiter, int64_t now_ms);
+/* The same at once, blocking up to `timeout_ms`: for scripts that touch
+ * undeclared keys. */
+enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
+    struct bytes key, unsigned timeout_ms, int64_t now_ms);
+/* Keeps the values of these keys from sinking until engine_unpin. */
+void engine_pin(struct engine *engine, struct db *db, struct bytes key);
+void engine_unpin(struct engine *engine, struct db *db, struct bytes key);
+/* Durability `always`: calls back when everything written so far is synced.
+ * False (waiter untouched) when there is nothing to wait for. */
+bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter);
+void engine_cancel(struct engine *engine, struct engine_waiter *waiter);
+
+enum engine_admission {
+    ENGINE_ADMIT,
+    ENGINE_PARK,      /* wait with engine_wait_room, then ask again */
+    ENGINE_REFUSE_OOM, /* answer -OOM */
+    ENGINE_REFUSE_DISK, /* answer -MISCONF: the store cannot be written */
+};
+/* May a command flagged as needing memory run now? `size_bytes` is what its
+ * arguments bring. Makes room first where that is quick. */
+enum engine_admission engine_admit(
+    struct engine *engine, size_t size_bytes, int64_t now_ms);
+void engine_wait_room(struct engine *engine, struct engine_waiter *waiter);
+/* Why the store refuses writes ("" when it does not): path and cause. */
+const char *engine_store_error(const struct engine *engine);
+
+/* Memory outside the engine (client buffers) that counts against maxmemory. */
+void engine_set_outside_bytes(struct engine *engine, size_t bytes);
+
+/* ---- checkpoints ---- */
+
+enum engine_checkpoint_state { ENGINE_CHECKPOINT_NONE,
+    ENGINE_CHECKPOINT_RUNNING, ENGINE_CHECKPOINT_OK,
+    ENGINE_CHECKPOINT_FAILED };
+/* Starts writing every dirty entry in slices (engine_turn drives it). False
+ * when one is running. */
+bool engine_checkpoint_start(struct engine *engine, int64_t now_ms);
+/* OK and FAILED are of the last one that ended. */
+enum engine_checkpoint_state engine_checkpoint_state(
+    const struct engine *engine);
+/* Writes everything and syncs, blocking: SAVE, SHUTDOWN. */
+enum dry_result engine_save(struct engine *engine, int64_t now_ms,
+    char *reason, size_t reason_size);
+/* Marks a clean stop; after engine_save, before engine_destroy. */
+void engine_mark_clean(struct engine *engine);
+
+/* ---- moving by hand (TIER commands, tests) ---- */
+
+/* TIER_DRY may need the disk first: then DB_RESIDENT stays true until the
+ * commit, and `waiter` (may be NULL) is called when the move is done.
+ * Returns true when the waiter will be called. */
+bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
+    enum tier to, struct engine_waiter *waiter, int64_t now_ms);
+/* VALUE. To hot. */
+void engine_promote(
+    struct engine *engine, struct db *db, struct bytes key, int64_t now_ms);
+
+/* ---- live options ---- */
+
+void engine_set_maxmemory(struct engine *engine, uint64_t bytes);
+void engine_set_policy(struct engine *engine, enum engine_policy policy);
+void engine_set_durability(
+    struct engine *engine, enum engine_durability durability);
+void engine_set_active_expire(struct engine *engine, bool on);
+
+/* ---- statistics ---- */
+
+struct engine_tier_stats {
+    uint64_t items, bytes;
+};
+struct engine_stats {
+    struct engine_tier_stats tier[3]; /* by enum tier */
+    uint64_t hits, misses;            /* keyspace_hits, keyspace_misses */
+    uint64_t tier_hits[3];
+    uint64_t demoted_hot_cold, demoted_cold_dry;
+    uint64_t promoted_dry_cold, promoted_cold_hot;
+    uint64_t expired, evicted;
+    uint64_t expired_by_tier[3];
+    uint64_t fetches, fetch_errors, fetch_discarded, fetches_pending;
+    uint64_t sync_reads; /* undeclared keys in scripts */
+    uint64_t store_errors, store_retries;
+    uint64_t batches, records_written, bytes_written, reclaimed_records;
+    uint64_t dirty_keys_since_save; /* rdb_changes_since_last_save */
+    uint64_t compressed_raw_bytes, compressed_stored_bytes;
+    uint64_t writers_parked;
+    uint64_t maxmemory_bytes;
+    uint64_t used_bytes;     /* what maxmemory is compared with */
+    uint64_t index_bytes, entry_bytes, blob_bytes, pending_batch_bytes,
+        outside_bytes;
+    int64_t last_save_ms;    /* LASTSAVE */
+    struct dry_stats dry;
+};
+void engine_stats(const struct engine *engine, struct engine_stats *stats);
+/* CONFIG RESETSTAT. */
+void engine_reset_stats(struct engine *engine);
+/* OBJECT IDLETIME, in ms, and the LFU counter (OBJECT FREQ). */
+int64_t engine_idle_ms(
+    const struct engine *engine, const struct entry *entry, int64_t now_ms);
+unsigned engine_frequency(
+    const struct engine *engine, const struct entry *entry);
+/* A write that matters for rdb_changes_since_last_save happened; called by
+ * the dispatcher once a command reports changes. */
+void engine_count_changes(struct engine *engine, uint64_t changes);
+
+#endif

@@ -88,6 +88,7 @@ static inline struct bytes blob_bytes(const struct blob *blob)
 struct scratch {
     struct scratch_chunk *chunks;
 };
+/* `size` uninitialised bytes, aligned for any type; never NULL. */
 void *scratch_alloc(struct scratch *scratch, size_t size);
 void scratch_reset(struct scratch *scratch);
 

@@ -141,4 +141,15 @@ void error_oom(struct request *request);
 bool require_type(
     struct request *request, const struct entry *entry, enum value_type type);
 
+/* ---- prototypes of all handlers, from the table ---- */
+
+/* A container's row says NULL, which must not become a declaration. */
+#pragma push_macro("NULL")
+#undef NULL
+#define NULL cmd_none
+#define COMMAND(parent, name, handler, ...) command_fn handler;
+#include "server/commands/commands.def"
+#undef COMMAND
+#pragma pop_macro("NULL")
+
 #endif

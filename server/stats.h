@@ -4,6 +4,7 @@
 #define LARDER_SERVER_STATS_H
 
 #include <stdint.h>
+#include <uthash.h>
 
 /* Latency histogram: log-linear, 1 us to ~1 min, 16 steps a power of two. */
 #define HISTOGRAM_BUCKETS 448
@@ -20,7 +21,11 @@ struct command_stats { /* one a command row */
     struct histogram *latency; /* allocated at the first call */
 };
 
-struct error_stat; /* by error code, uthash, stats.c */
+struct error_stat { /* one an error code, in struct stats' table */
+    char code[32];
+    uint64_t count;
+    UT_hash_handle hh;
+};
 
 struct stats {
     uint64_t connections_received, connections_rejected;
@@ -30,19 +35,23 @@ struct stats {
     uint64_t error_replies;
     uint64_t output_limit_disconnections, query_limit_disconnections;
     uint64_t peak_used_bytes;
-    uint64_t parked_reads;  /* clients waiting for disk now */
-    uint64_t parked_writes; /* clients waiting for room now */
-    struct command_stats *commands; /* command_row_count of them */
+    uint64_t parked_reads;          /* clients waiting for disk now */
+    uint64_t parked_writes;         /* clients waiting for room now */
+    struct command_stats *commands; /* by row of the command table */
+    unsigned command_count;
     struct error_stat *errors;
     /* instantaneous_* : sampled every 100 ms, mean of 16 */
-    struct rate { uint64_t last_value, samples[16]; unsigned next; }
-        ops_rate, input_rate, output_rate;
+    struct rate {
+        uint64_t last_value, samples[16];
+        unsigned next;
+    } ops_rate, input_rate, output_rate;
     uint64_t last_sample_us;
 };
 
 void stats_init(struct stats *stats, unsigned command_count);
 void stats_finish(struct stats *stats);
 void stats_reset(struct stats *stats);
+/* Also counts it in error_replies. */
 void stats_count_error(struct stats *stats, const char *code);
 /* Every 100 ms. */
 void stats_sample(struct stats *stats, uint64_t now_us);

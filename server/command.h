@@ -80,7 +80,8 @@ enum command_flags {
  * handler    cmd_... ; NULL for a container that only has subcommands
  * arity      as Redis counts: with the name, negative = at least
  * first..step  key positions, 0 0 0 without keys; last may be negative
- * key_flags  key spec flags as COMMAND INFO prints them: "RW access update"
+ * key_flags  key spec flags as COMMAND INFO prints them: "RW access update";
+ *            "RO access; OW update" where each key has its own
  * needs      a needs_fn
  * group      "string", "generic", "connection", "server" ... (COMMAND DOCS)
  * since      "1.0.0"
@@ -136,6 +137,12 @@ void error_not_integer(struct request *request);
 void error_arity(struct request *request);
 void error_unknown_subcommand(struct request *request);
 void error_oom(struct request *request);
+/* A known subcommand with arguments that make no sense, or an unknown one of
+ * a container that has no rows for its subcommands (server/help.c). */
+void error_subcommand_syntax(struct request *request);
+/* Answers "<container> HELP": a title, `lines` (NULL-terminated), and HELP
+ * itself (server/help.c). */
+void help_reply(struct request *request, const char *const *lines);
 
 /* True when the entry is of `type` or NULL; else answers WRONGTYPE. */
 bool require_type(

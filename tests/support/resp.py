@@ -1,0 +1,149 @@
+"""A raw RESP connection: bytes out, exactly one raw reply in.
+
+Nothing is decoded, so that tests can compare what two servers sent byte by
+byte. Knows RESP2 and RESP3.
+"""
+
+import socket
+
+AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2, b"|": 2}
+BULKS = b"$=!"
+
+
+class Closed(Exception):
+    """The server closed the connection inside or before a reply."""
+
+
+def encode(*args):
+    """A command as a RESP array of bulk strings."""
+    parts = [b"*%d\r\n" % len(args)]
+    for arg in args:
+        if isinstance(arg, str):
+            arg = arg.encode()
+        elif isinstance(arg, (int, float)):
+            arg = repr(arg).encode()
+        parts.append(b"$%d\r\n" % len(arg))
+        parts.append(arg)
+        parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+class Connection:
+    """A socket to a server, TCP (port) or Unix (path)."""
+
+    def __init__(self, port=None, path=None, timeout=10, host="127.0.0.1"):
+        if path:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout)
+            self.sock.connect(str(path))
+        else:
+            self.sock = socket.create_connection((host, port), timeout)
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = bytearray()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def settimeout(self, seconds):
+        self.sock.settimeout(seconds)
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def command(self, *args):
+        """Sends one command; its raw reply."""
+        self.send(encode(*args))
+        return self.read_reply()
+
+    def inline(self, line):
+        """Sends one inline command; its raw reply."""
+        self.send(line if isinstance(line, bytes) else line.encode())
+        self.send(b"\r\n")
+        return self.read_reply()
+
+    def pipeline(self, commands):
+        """Sends all commands at once; their raw replies."""
+        self.send(b"".join(encode(*command) for command in commands))
+        return [self.read_reply() for _ in commands]
+
+    def read_reply(self):
+        """The bytes of exactly one reply. Raises Closed at end of stream."""
+        end = self._reply_end(0)
+        reply = bytes(self.buffer[:end])
+        del self.buffer[:end]
+        return reply
+
+    def read_replies(self, count):
+        return [self.read_reply() for _ in range(count)]
+
+    def read_until_closed(self):
+        """Everything until the server closes (a reset counts as closing)."""
+        try:
+            while self._fill():
+                pass
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        rest = bytes(self.buffer)
+        self.buffer.clear()
+        return rest
+
+    def quiet(self, seconds=0.1):
+        """True when nothing arrives for so long."""
+        if self.buffer:
+            return False
+        previous = self.sock.gettimeout()
+        self.sock.settimeout(seconds)
+        try:
+            self._fill()
+            return False
+        except socket.timeout:
+            return True
+        finally:
+            self.sock.settimeout(previous)
+
+    def _fill(self):
+        chunk = self.sock.recv(1 << 18)
+        self.buffer += chunk
+        return len(chunk) > 0
+
+    def _need(self, size):
+        while len(self.buffer) < size:
+            if not self._fill():
+                raise Closed(bytes(self.buffer))
+
+    def _line_end(self, start):
+        searched = start
+        while True:
+            at = self.buffer.find(b"\r\n", searched)
+            if at >= 0:
+                return at
+            searched = max(start, len(self.buffer) - 1)
+            self._need(len(self.buffer) + 1)
+
+    def _reply_end(self, start):
+        self._need(start + 1)
+        kind = bytes(self.buffer[start : start + 1])
+        line_end = self._line_end(start)
+        end = line_end + 2
+        if kind in AGGREGATES:
+            count = int(self.buffer[start + 1 : line_end])
+            for _ in range(max(count, 0) * AGGREGATES[kind]):
+                end = self._reply_end(end)
+            if kind == b"|":
+                end = self._reply_end(end)
+        elif kind in BULKS:
+            size = int(self.buffer[start + 1 : line_end])
+            if size >= 0:
+                end += size + 2
+                self._need(end)
+        elif kind not in b"+-:_,#(":
+            raise AssertionError(
+                "not a reply: %r" % bytes(self.buffer[start : start + 80])
+            )
+        return end

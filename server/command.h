@@ -113,6 +113,10 @@ const struct command *command_find(struct bytes name);
 const struct command *command_find_sub(
     const struct command *container, struct bytes subcommand);
 bool command_is_container(const struct command *command);
+/* "get", or "config|get" for a subcommand, into `out`; returns `out`. */
+#define COMMAND_NAME_MAX 64
+const char *command_full_name(
+    const struct command *command, char *out, size_t capacity);
 
 /* Indexes of the key arguments into `positions` (room for argc); their
  * number, or -1 when the arguments are not valid. */

@@ -1,5 +1,6 @@
 /* The command table: one row for each line of server/commands/commands.def,
  * and what can be learned from a row alone. */
+#include <stdio.h>
 #include <strings.h>
 
 #include "server/command.h"
@@ -118,4 +119,13 @@ bool need_set_get(const struct request *request, int key_index)
         }
     }
     return false;
+}
+
+const char *command_full_name(
+    const struct command *command, char *out, size_t capacity)
+{
+    bool sub = command->parent != NULL;
+    snprintf(out, capacity, "%s%s%s", sub ? command->parent : "",
+        sub ? "|" : "", command->name);
+    return out;
 }

@@ -51,7 +51,20 @@ struct conn {
     int64_t created_ms, last_used_ms;
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
+    struct conn *next_monitor, *prev_monitor; /* server->monitors */
+    struct tier_move *tier_move; /* TIER DEMOTE, FLUSH under way, or NULL */
     /* ... parse state, kept input, output queue, waiters: see conn.c's owner */
 };
+
+/* Marks for closing; what is queued is dropped. Any time, any handler. */
+void conn_close_soon(struct conn *conn);
+/* Queues bytes (copied) on any connection, also one whose request does not
+ * run now: MONITOR's lines. */
+void conn_send(struct conn *conn, struct bytes data);
+/* Bytes of input kept unparsed; bytes of output not yet taken by the kernel;
+ * bytes of RAM the connection takes in all. */
+size_t conn_input_bytes(const struct conn *conn);
+size_t conn_output_bytes(const struct conn *conn);
+size_t conn_memory_bytes(const struct conn *conn);
 
 #endif

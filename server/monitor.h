@@ -1,0 +1,21 @@
+/* MONITOR: connections that get a line for every command. One thread. */
+#ifndef LARDER_SERVER_MONITOR_H
+#define LARDER_SERVER_MONITOR_H
+
+#include <stdint.h>
+
+struct conn;
+struct request;
+
+/* Both are safe to call twice. A connection must be removed before it is
+ * freed. */
+void monitor_add(struct conn *conn);
+void monitor_remove(struct conn *conn);
+
+/* Tells every monitor of `request`, once it has run; `started_us` is the wall
+ * clock at its start. Commands flagged admin or skip_monitor are left out,
+ * passwords are replaced. Cheap only when server->monitors is NULL: the
+ * caller asks first. */
+void monitor_feed(const struct request *request, int64_t started_us);
+
+#endif

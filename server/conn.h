@@ -4,38 +4,57 @@
  * handler) marks it; it is freed in one place, the libuv close callback.
  * Only the loop that owns it reads or writes it. An idle connection holds no
  * buffers: input is parsed in the server's shared read buffer, output goes
- * through the server's shared reply. */
+ * through the server's shared reply.
+ *
+ *   conn.c        life, lookup, figures for CLIENT LIST
+ *   conn_read.c   bytes from the socket, and their way to batch.c
+ *   conn_write.c  replies to the socket, the queue behind a slow reader */
 #ifndef LARDER_SERVER_CONN_H
 #define LARDER_SERVER_CONN_H
 
-#include <uv.h>
 #include <uthash.h>
+#include <uv.h>
 
 #include "protocol/reply.h"
 #include "protocol/resp.h"
 #include "tiers/engine.h"
 
 struct server;
+struct command;
+struct park;    /* park.h */
+struct segment; /* conn_write.c */
+struct writer;  /* conn_write.c */
 
 enum conn_flags {
     CONN_UNIX = 1 << 0,
     CONN_AUTHENTICATED = 1 << 1,
     CONN_MONITOR = 1 << 2,
     CONN_CLOSE_AFTER_REPLY = 1 << 3, /* write what is queued, then close */
-    CONN_CLOSING = 1 << 4,
+    CONN_CLOSING = 1 << 4,           /* being closed: touch nothing */
     CONN_NO_EVICT = 1 << 5,
     CONN_REPLY_OFF = 1 << 6,
-    CONN_REPLY_SKIP = 1 << 7,      /* the next command's reply */
-    CONN_REPLY_SKIP_NOW = 1 << 8,  /* this command's reply */
-    CONN_PARKED = 1 << 9,          /* waits; its input is not parsed */
+    CONN_REPLY_SKIP = 1 << 7,     /* the next command's reply */
+    CONN_REPLY_SKIP_NOW = 1 << 8, /* this command's reply */
+    CONN_PARKED = 1 << 9,         /* waits; its input is not parsed */
     CONN_NO_TOUCH = 1 << 10,
+    CONN_READING = 1 << 11,      /* the loop delivers its input */
+    CONN_OUTPUT_HELD = 1 << 12,  /* replies wait for a sync */
+    CONN_IN_BATCH = 1 << 13,     /* its commands are being run right now */
+    CONN_FLUSH_QUEUED = 1 << 14, /* in server->flush_list */
 };
 
-enum conn_wait { CONN_WAIT_NONE, CONN_WAIT_FETCH, CONN_WAIT_ROOM,
-    CONN_WAIT_SYNC, CONN_WAIT_PAUSE, CONN_WAIT_LOAD };
+enum conn_wait {
+    CONN_WAIT_NONE,
+    CONN_WAIT_FETCH, /* for values on disk */
+    CONN_WAIT_ROOM,  /* for memory */
+    CONN_WAIT_SYNC,  /* for its writes to be durable */
+    CONN_WAIT_PAUSE, /* CLIENT PAUSE */
+    CONN_WAIT_TURN,  /* its share of this turn is used up */
+};
 
 struct conn {
     union {
+        uv_handle_t handle;
         uv_stream_t stream;
         uv_tcp_t tcp;
         uv_pipe_t pipe;
@@ -46,25 +65,92 @@ struct conn {
     uint64_t id;
     uint32_t flags;
     uint8_t resp_version;
-    uint8_t wait;
+    uint8_t wait; /* enum conn_wait */
     uint16_t db;
     int64_t created_ms, last_used_ms;
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
-    struct conn *next_monitor, *prev_monitor; /* server->monitors */
-    struct tier_move *tier_move; /* TIER DEMOTE, FLUSH under way, or NULL */
-    /* ... parse state, kept input, output queue, waiters: see conn.c's owner */
+
+    struct resp_parser parser;
+    /* Input that could not be used up: an incomplete command, or all that
+     * came in behind a command that waits. Heap, NULL when there is none. */
+    char *input;
+    size_t input_size, input_capacity;
+    struct park *park; /* while CONN_PARKED */
+    /* Replies the socket did not take at once. */
+    struct segment *output_first, *output_last;
+    size_t output_bytes;
+    int64_t output_over_soft_ms; /* since when above the soft limit, or 0 */
+    struct writer *writer;       /* a libuv write under way */
+    struct conn *flush_next;     /* server->flush_list */
 };
 
-/* Marks for closing; what is queued is dropped. Any time, any handler. */
+/* ---- life ---- */
+
+/* Accepts the next connection waiting on `listener`. NULL when it could not
+ * be accepted. */
+struct conn *conn_create(
+    struct server *server, uv_stream_t *listener, bool unix_socket);
+/* Closes it and forgets its output. At once, except that a connection whose
+ * command is running just now finishes that first. Twice is allowed. */
 void conn_close_soon(struct conn *conn);
-/* Queues bytes (copied) on any connection, also one whose request does not
- * run now: MONITOR's lines. */
-void conn_send(struct conn *conn, struct bytes data);
-/* Bytes of input kept unparsed; bytes of output not yet taken by the kernel;
- * bytes of RAM the connection takes in all. */
-size_t conn_input_bytes(const struct conn *conn);
-size_t conn_output_bytes(const struct conn *conn);
-size_t conn_memory_bytes(const struct conn *conn);
+/* Closes it once everything queued has been written. */
+void conn_close_after_reply(struct conn *conn);
+/* Starts or stops delivery of input, by what the connection's state says. */
+void conn_update_reading(struct conn *conn);
+
+/* ---- for CLIENT LIST, KILL, PAUSE ---- */
+
+struct conn *conn_find(struct server *server, uint64_t id);
+/* "127.0.0.1:6379", "[::1]:6379" as Redis prints them, or "path:0" of a Unix
+ * socket; the peer's address and our own. */
+#define CONN_ADDRESS_BYTES 128
+void conn_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
+void conn_local_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
+/* The socket's file descriptor, or -1. */
+int conn_fd(const struct conn *conn);
+
+struct conn_memory {
+    size_t query_bytes, query_free_bytes; /* qbuf, qbuf-free */
+    size_t argument_bytes;                /* argv-mem */
+    size_t output_buffer_bytes;           /* obl */
+    size_t output_list_length;            /* oll */
+    size_t output_list_bytes;             /* omem */
+    size_t total_bytes;                   /* tot-mem */
+};
+void conn_memory(const struct conn *conn, struct conn_memory *memory);
+
+/* CLIENT PAUSE and UNPAUSE: sets until when, and lets the parked ones go. */
+void conn_pause_all(struct server *server, int64_t until_ms, bool writes_only);
+void conn_unpause_all(struct server *server);
+
+/* ---- output from outside the connection's own commands (MONITOR) ---- */
+
+/* Queues bytes for the connection; they are written at the end of this turn
+ * of the loop. */
+void conn_send(struct conn *conn, struct bytes bytes);
+
+/* ---- between the conn_*.c files, batch.c and park.c ---- */
+
+/* uv_read_start's callbacks. */
+void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
+void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
+/* Goes on with kept input, after a park has ended. */
+void conn_resume_input(struct conn *conn);
+
+/* Sends what is in `reply` (which is cleared) behind what is queued already.
+ * While CONN_OUTPUT_HELD it is only queued. */
+void conn_flush(struct conn *conn, struct reply *reply);
+/* Tries to write what is queued. */
+void conn_write_queued(struct conn *conn);
+/* Bytes queued and not yet taken by the kernel. */
+size_t conn_output_pending(const struct conn *conn);
+/* Drops the queue; only when nothing is being written. */
+void conn_free_output(struct conn *conn);
+/* Writes for all of server->flush_list. */
+void conn_flush_list(struct server *server);
+/* Disconnects readers that are too slow: client-output-buffer-limit and the
+ * bound that always holds. False when the connection is being closed. */
+bool conn_check_output_limit(struct conn *conn);
 
 #endif

@@ -8,8 +8,11 @@
 
 #include <uv.h>
 
+#include "server/batch.h"
+#include "server/clock.h"
 #include "server/command.h"
 #include "server/config.h"
+#include "server/dispatch.h"
 #include "server/log.h"
 #include "server/stats.h"
 
@@ -19,37 +22,68 @@
 struct conn;
 struct slowlog;
 struct latency;
+struct listener; /* listen.h */
 
 struct server {
     uv_loop_t loop;
     uv_async_t engine_wake;
     uv_check_t turn;
+    uv_idle_t spin; /* active while there is more to do at once */
     uv_timer_t cron;
+    uv_signal_t sigterm, sigint;
     struct engine *engine;
     struct config config;
     struct log log;
     struct stats stats;
+    struct clock clock;
     struct slowlog *slowlog;
     struct latency *latency;
+
+    struct listener *listeners;
+    int spare_fd; /* given up to refuse a client when descriptors run out */
 
     struct conn *conns; /* every client, newest first (conn.h) */
     unsigned conn_count;
     struct conn *conn_by_id; /* uthash, key conn->id */
     uint64_t next_conn_id;
     struct conn *monitors;
+    struct conn *flush_list; /* have output queued from outside */
+    struct park *ready;      /* parks that may go on (park.h) */
 
-    int64_t start_ms;      /* wall clock at start */
+    /* Shared by all connections while their input is handled. */
+    struct batch batch;
+    struct command_cache commands;
+    struct reply reply;
+    struct scratch scratch;
+    char *read_buffer;        /* READ_BUFFER_BYTES, never zeroed */
+    struct conn *last_reader; /* and how much it had in this turn */
+    size_t last_reader_bytes;
+    size_t kept_input_bytes;    /* sum over all connections */
+    size_t queued_output_bytes; /* the same */
+
+    int64_t start_ms; /* wall clock at start */
     uint64_t start_mono_ms;
     char run_id[41];
+    uint64_t load_start_us;
     bool loading;
+    bool input_seen; /* since the last engine_turn */
     bool shutting_down;
+    int exit_code;
     int64_t clients_paused_until_ms; /* CLIENT PAUSE */
     bool pause_writes_only;
+    int64_t checkpoint_try_ms; /* when `save` last started one */
+    bool checkpoint_failed;    /* the last one; stops writes */
 };
 
-/* Wall clock in ms since 1970; monotonic clock in microseconds. */
-int64_t server_now_ms(void);
-uint64_t server_mono_us(void);
+#define READ_BUFFER_BYTES ((size_t)256 * 1024)
+
+/* The effective maxmemory: as configured, or 60 % of what the machine or its
+ * control group has. Also what CONFIG SET maxmemory gives the engine. */
+uint64_t server_maxmemory_bytes(const struct config *config);
+
+/* Runs the server until it is told to stop; the exit code. `server->config`
+ * has been loaded. */
+int server_run(struct server *server);
 
 /* SHUTDOWN and signals. `save`: write everything first. Returns false (and
  * logs why) when saving failed and `force` is not set; else the loop ends. */

@@ -1,0 +1,42 @@
+/* A batch: the commands found in one stretch of a connection's input, parsed
+ * ahead so that the memory they will touch can be fetched while the first
+ * ones run. */
+#ifndef LARDER_SERVER_BATCH_H
+#define LARDER_SERVER_BATCH_H
+
+#include "protocol/resp.h"
+
+struct command;
+struct conn;
+struct server;
+
+#define BATCH_COMMANDS 64
+
+struct batch_command {
+    struct resp_command parsed;
+    const struct command *row; /* NULL: unknown */
+};
+
+struct batch {
+    struct resp_args args;
+    struct batch_command commands[BATCH_COMMANDS];
+    unsigned count, next; /* next: the first that has not run */
+};
+
+void batch_init(struct batch *batch);
+void batch_finish(struct batch *batch);
+
+enum batch_result {
+    BATCH_DONE,   /* everything whole has run; the rest needs more input */
+    BATCH_PARKED, /* the connection waits; what has not run is kept */
+    BATCH_CLOSED, /* the connection is going away */
+};
+
+/* Parses and runs what is in window[*offset...size), moving *offset behind
+ * what was used up. The replies are in server->reply. */
+enum batch_result batch_run_input(
+    struct conn *conn, const char *window, size_t size, size_t *offset);
+/* Runs commands of `batch` from batch->next on. */
+enum batch_result batch_run(struct conn *conn, struct batch *batch);
+
+#endif

@@ -1,0 +1,44 @@
+/* The time: wall clock, monotonic clock, and ticks that cost next to nothing
+ * and so can be taken around every command. */
+#ifndef LARDER_SERVER_CLOCK_H
+#define LARDER_SERVER_CLOCK_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+/* Wall clock in ms since 1970, to a few ms; monotonic clock in us. */
+int64_t server_now_ms(void);
+uint64_t server_mono_us(void);
+
+/* How ticks relate to time; measured against the monotonic clock. */
+struct clock {
+    uint64_t first_ticks, first_us;
+    uint64_t ns_per_tick_q32; /* nanoseconds in a tick, times 2^32 */
+};
+
+uint64_t clock_mono_ns(void);
+
+static inline uint64_t clock_ticks(void)
+{
+#if defined(__x86_64__)
+    return __rdtsc();
+#else
+    return clock_mono_ns();
+#endif
+}
+
+/* Takes a few milliseconds: call once at start. */
+void clock_init(struct clock *clock);
+/* Measures again over the longer time since; call now and then. */
+void clock_adjust(struct clock *clock);
+static inline uint64_t clock_ticks_to_ns(
+    const struct clock *clock, uint64_t ticks)
+{
+    return (
+        uint64_t)(((unsigned __int128)ticks * clock->ns_per_tick_q32) >> 32);
+}
+
+#endif

@@ -171,6 +171,20 @@ struct blob *blob_copy(struct bytes content)
     return blob;
 }
 
+struct blob *blob_reserve(struct blob *blob, size_t capacity)
+{
+    struct blob *moved = NULL;
+
+    check(blob->refs == 1 && capacity >= blob->size);
+    if (capacity <= PTRDIFF_MAX - sizeof(struct blob)) {
+        moved = realloc(blob, sizeof(struct blob) + capacity);
+    }
+    if (moved != NULL) {
+        moved->capacity = capacity;
+    }
+    return moved;
+}
+
 struct blob *blob_ref(struct blob *blob)
 {
     check(blob->refs > 0 && blob->refs < UINT32_MAX);

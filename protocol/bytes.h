@@ -75,6 +75,11 @@ struct blob {
  * capacity. NULL when memory is exhausted: `size` may come from a client. */
 struct blob *blob_create(size_t size);
 struct blob *blob_copy(struct bytes content);
+/* The blob with room for `capacity` bytes (at least its size), possibly
+ * moved; the new part is uninitialised. `blob` must have one reference, which
+ * the result takes over. NULL, and `blob` untouched, when memory is
+ * exhausted. */
+struct blob *blob_reserve(struct blob *blob, size_t capacity);
 struct blob *blob_ref(struct blob *blob);
 /* Drops one reference, frees at the last. NULL is allowed. */
 void blob_unref(struct blob *blob);

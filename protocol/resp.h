@@ -2,45 +2,54 @@
  * may be cut at any byte, and a long command is never parsed twice.
  *
  *   window:  [ whole commands ...... | incomplete tail ]
- *                                      ^ the caller keeps it and presents it
- *                                        again, grown, at the next call
+ *                                      ^ *offset: the caller keeps this and
+ *                                        presents it first at the next call
  *
- * Arguments are slices of the caller's window. A bulk string of at least
- * RESP_BIG_BYTES is not gathered there: the parser asks for it, and the caller
- * lets the kernel write it straight into a blob. One parser a connection;
- * one thread. */
+ * The tail is at most RESP_TAIL_MAX_BYTES: of a long unfinished command the
+ * parser keeps the finished arguments itself. Arguments are slices of the
+ * caller's window or of what the parser kept. A bulk string of at least
+ * RESP_BIG_BYTES that is not whole in the window is gathered in a blob, which
+ * the caller may fill directly from the socket. Blobs grow as data arrives,
+ * never by what was declared.
+ *
+ * One parser a connection, one resp_args for all connections; one thread. */
 #ifndef LARDER_PROTOCOL_RESP_H
 #define LARDER_PROTOCOL_RESP_H
 
 #include "protocol/bytes.h"
 
 #define RESP_BIG_BYTES (32 * 1024)
-#define RESP_INLINE_MAX_BYTES (64 * 1024)
-#define RESP_MAX_ARGS (1024 * 1024)
+#define RESP_LINE_MAX_BYTES (64 * 1024)
+#define RESP_TAIL_MAX_BYTES (RESP_LINE_MAX_BYTES + 1)
+#define RESP_UNAUTHENTICATED_MAX_ARGS 10
+#define RESP_UNAUTHENTICATED_MAX_BULK_BYTES (16 * 1024)
 
 struct resp_limits {
-    size_t max_bulk_bytes; /* proto-max-bulk-len */
-    int max_args;          /* 10 before authentication, else RESP_MAX_ARGS */
-    size_t max_total_bytes; /* of one command; 1 MiB before authentication */
+    size_t max_bulk_bytes;  /* proto-max-bulk-len; at least 1000 */
+    size_t max_total_bytes; /* kept for one command; client-query-buffer-limit
+                               or SIZE_MAX */
+    bool unauthenticated;   /* the two limits above apply as well */
 };
 
 /* A growable array of arguments, shared by all commands of a read; reset
- * before each read. Argument i of a command is at args[first + i]. While
- * parsing, `offset` is relative to the start of the command; resp_parse turns
- * them into bytes when the command is whole. */
+ * before each read. Argument i of a command is items[first + i]; the array
+ * moves when it grows, so keep indexes until parsing is done. */
 struct resp_args {
     struct bytes *items;
-    struct blob **blobs; /* by argument, NULL unless it came in a blob */
+    struct blob **blobs; /* by argument: the blob it lies in, or NULL. Whoever
+                            takes one over sets its place to NULL. NULL as a
+                            whole until the first blob */
     size_t count, capacity;
-    bool any_blob; /* some blobs[] below count is set and owned by us */
+    bool any_blob;              /* blobs[] has something below count */
+    struct resp_partial *spent; /* what kept arguments lie in */
+    struct scratch text;        /* unquoted inline arguments */
 };
 
 enum resp_result {
     RESP_COMMAND,    /* one whole command is in *command */
     RESP_INCOMPLETE, /* give more input */
-    RESP_NEED_BLOB,  /* allocate parser->blob_size bytes and resp_feed_blob */
-    RESP_EMPTY,      /* an empty line or *0: skip, parse on */
-    RESP_ERROR,      /* parser->error: answer it and close */
+    RESP_EMPTY,      /* an empty line or *0: parse on */
+    RESP_ERROR,      /* answer parser->error unless it is "", and close */
 };
 
 struct resp_command {
@@ -49,38 +58,37 @@ struct resp_command {
 };
 
 struct resp_parser {
-    struct resp_limits limits;
-    /* Progress inside an unfinished command. */
-    int args_left;        /* -1: not inside a multibulk */
-    int64_t bulk_size;    /* -1: the $ line is next */
-    size_t position;      /* parsed so far, from the command's start */
-    size_t total_bytes;   /* of this command's arguments */
-    size_t blob_size;     /* with RESP_NEED_BLOB */
-    struct blob *blob;    /* being filled; owned */
-    size_t blob_filled;
-    struct resp_partial *partial; /* arguments so far; heap, NULL when idle */
-    char error[128];      /* the whole error line without '-' and CRLF */
+    const struct resp_limits *limits; /* borrowed; may be exchanged between
+                                         calls (AUTH) */
+    int args_left;  /* of an unfinished command; -1 between commands */
+    bool failed;    /* errors stay */
+    struct resp_partial *partial; /* kept arguments; heap, NULL when none */
+    struct blob *blob;            /* being filled; owned */
+    size_t blob_size;             /* declared */
+    size_t blob_filled;           /* the two bytes of line end included */
+    char error[64];               /* without '-' and CRLF */
 };
 
+/* Caller's memory. `limits` must outlive the parser. */
 void resp_init(struct resp_parser *parser, const struct resp_limits *limits);
 void resp_finish(struct resp_parser *parser);
-/* True between commands: nothing is kept. */
+/* True when the parser holds no heap and no progress; the caller's tail may
+ * still begin a command. */
 bool resp_idle(const struct resp_parser *parser);
+/* Heap held for the unfinished command. */
+size_t resp_held_bytes(const struct resp_parser *parser);
 
-/* Parses one command from window[*offset...size). On RESP_COMMAND and
- * RESP_EMPTY *offset is moved behind it. On RESP_INCOMPLETE and
- * RESP_NEED_BLOB *offset is moved behind what need not be kept: the caller
- * keeps the rest and presents it first next time. */
+/* Parses one command from window[*offset...size) and moves *offset behind
+ * what was used up, in every case but RESP_ERROR. The window may be empty
+ * (to go on after resp_blob_filled). */
 enum resp_result resp_parse(struct resp_parser *parser, const char *window,
     size_t size, size_t *offset, struct resp_args *args,
     struct resp_command *command);
 
-/* RESP_NEED_BLOB: hand over a blob of parser->blob_size (NULL if it could
- * not be allocated: the parser then fails with an error). Then either parse
- * on (bytes in the window are copied into it), or, while
- * resp_blob_room(&size) is not NULL, read input directly to that address and
- * report it with resp_blob_filled. */
-void resp_feed_blob(struct resp_parser *parser, struct blob *blob);
+/* After RESP_INCOMPLETE: where the next input may be put directly, at most
+ * *size bytes; NULL when no blob is being filled (the tail is then empty).
+ * Report what was put there with resp_blob_filled. Once it returns NULL,
+ * call resp_parse. */
 char *resp_blob_room(struct resp_parser *parser, size_t *size);
 void resp_blob_filled(struct resp_parser *parser, size_t size);
 

@@ -34,7 +34,8 @@ def tidy(path, mark):
     if done.returncode == 0:
         mark.touch()
         return ""
-    return done.stdout.decode()
+    return "\n".join(
+        line for line in done.stdout.decode().splitlines() if "error:" in line)
 
 
 def test_clang_tidy():

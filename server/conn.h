@@ -70,6 +70,8 @@ struct conn {
     int64_t created_ms, last_used_ms;
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
+    struct conn *next_monitor, *prev_monitor; /* server->monitors */
+    struct tier_move *tier_move; /* TIER DEMOTE, FLUSH under way, or NULL */
 
     struct resp_parser parser;
     /* Input that could not be used up: an incomplete command, or all that
@@ -110,15 +112,11 @@ void conn_local_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
 /* The socket's file descriptor, or -1. */
 int conn_fd(const struct conn *conn);
 
-struct conn_memory {
-    size_t query_bytes, query_free_bytes; /* qbuf, qbuf-free */
-    size_t argument_bytes;                /* argv-mem */
-    size_t output_buffer_bytes;           /* obl */
-    size_t output_list_length;            /* oll */
-    size_t output_list_bytes;             /* omem */
-    size_t total_bytes;                   /* tot-mem */
-};
-void conn_memory(const struct conn *conn, struct conn_memory *memory);
+/* Bytes of input kept unparsed; bytes of output not yet taken by the kernel;
+ * bytes of RAM the connection takes in all. */
+size_t conn_input_bytes(const struct conn *conn);
+size_t conn_output_bytes(const struct conn *conn);
+size_t conn_memory_bytes(const struct conn *conn);
 
 /* CLIENT PAUSE and UNPAUSE: sets until when, and lets the parked ones go. */
 void conn_pause_all(struct server *server, int64_t until_ms, bool writes_only);
@@ -126,8 +124,8 @@ void conn_unpause_all(struct server *server);
 
 /* ---- output from outside the connection's own commands (MONITOR) ---- */
 
-/* Queues bytes for the connection; they are written at the end of this turn
- * of the loop. */
+/* Queues bytes (copied) on any connection; they are written at the end of
+ * this turn of the loop. */
 void conn_send(struct conn *conn, struct bytes bytes);
 
 /* ---- between the conn_*.c files, batch.c and park.c ---- */
@@ -143,8 +141,6 @@ void conn_resume_input(struct conn *conn);
 void conn_flush(struct conn *conn, struct reply *reply);
 /* Tries to write what is queued. */
 void conn_write_queued(struct conn *conn);
-/* Bytes queued and not yet taken by the kernel. */
-size_t conn_output_pending(const struct conn *conn);
 /* Drops the queue; only when nothing is being written. */
 void conn_free_output(struct conn *conn);
 /* Writes for all of server->flush_list. */

@@ -34,7 +34,7 @@ struct reply {
 void reply_init(struct reply *reply);
 /* Frees the buffer and drops the blobs. */
 void reply_finish(struct reply *reply);
-/* Forgets content, keeps the allocation. */
+/* Forgets content, keeps the allocation unless it became large. */
 void reply_clear(struct reply *reply);
 /* Bytes waiting: the buffer and the blobs. */
 size_t reply_pending_bytes(const struct reply *reply);

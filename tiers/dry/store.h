@@ -42,6 +42,9 @@ struct dry_batch_view {
     size_t system_value_count;
     uint64_t keep_from;
     bool sync; /* on return the batch and all before it survive power loss */
+    /* The batch gives room back or soon will (dead marks, reclaim): it may
+     * pass the size limit and use the room kept back for a full disk. */
+    bool frees;
 };
 
 /* Small named values kept beside the log (format, hash secret, clean flag).

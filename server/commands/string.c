@@ -1,0 +1,135 @@
+/* Strings as a whole: reading them, and writing several at once. */
+#include "server/commands/string.h"
+
+#include "server/server.h"
+
+void string_reply(struct request *request, const struct entry *entry)
+{
+    if (entry == NULL) {
+        reply_null(request->reply);
+        return;
+    }
+    struct blob *blob = db_string_blob(entry);
+    if (blob != NULL) {
+        reply_bulk_blob(request->reply, blob);
+        return;
+    }
+    reply_bulk(request->reply, db_string(request->db, entry, request->scratch));
+}
+
+void string_store(
+    struct request *request, int key, int value, int64_t expiry_ms)
+{
+    struct bytes name = request->argv[key];
+    struct blob *blob = request_take_blob(request, value);
+    if (blob != NULL) {
+        db_set_blob(request->db, name, &blob, expiry_ms, request->now_ms);
+        return;
+    }
+    db_set_string(
+        request->db, name, request->argv[value], expiry_ms, request->now_ms);
+}
+
+bool string_length_allowed(
+    struct request *request, uint64_t size, uint64_t extra)
+{
+    uint64_t limit = request->server->config.proto_max_bulk_len;
+    if (size <= limit && extra <= limit - size) {
+        return true;
+    }
+    reply_error(request->reply,
+        "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    return false;
+}
+
+void cmd_get(struct request *request)
+{
+    const struct entry *entry =
+        db_read(request->db, request->argv[1], request->now_ms);
+    if (require_type(request, entry, TYPE_STRING)) {
+        string_reply(request, entry);
+    }
+}
+
+void cmd_getdel(struct request *request)
+{
+    struct bytes key = request->argv[1];
+    const struct entry *entry = db_read(request->db, key, request->now_ms);
+    if (!require_type(request, entry, TYPE_STRING)) {
+        return;
+    }
+    string_reply(request, entry);
+    if (entry != NULL && db_delete(request->db, key, request->now_ms)) {
+        request->changes++;
+    }
+}
+
+void cmd_getset(struct request *request)
+{
+    const struct entry *entry =
+        db_read(request->db, request->argv[1], request->now_ms);
+    if (!require_type(request, entry, TYPE_STRING)) {
+        return;
+    }
+    string_reply(request, entry);
+    string_store(request, 1, 2, DB_NO_EXPIRY);
+    request->changes++;
+}
+
+void cmd_strlen(struct request *request)
+{
+    const struct entry *entry =
+        db_read(request->db, request->argv[1], request->now_ms);
+    if (!require_type(request, entry, TYPE_STRING)) {
+        return;
+    }
+    size_t size = entry == NULL ? 0 : db_string_size(request->db, entry);
+    reply_integer(request->reply, (int64_t)size);
+}
+
+void cmd_mget(struct request *request)
+{
+    reply_array(request->reply, (size_t)request->argc - 1);
+    for (int i = 1; i < request->argc; i++) {
+        const struct entry *entry =
+            db_read(request->db, request->argv[i], request->now_ms);
+        if (entry != NULL && entry_type(entry) != TYPE_STRING) {
+            entry = NULL;
+        }
+        string_reply(request, entry);
+    }
+}
+
+static void store_pairs(struct request *request)
+{
+    for (int i = 1; i < request->argc; i += 2) {
+        string_store(request, i, i + 1, DB_NO_EXPIRY);
+        request->changes++;
+    }
+}
+
+void cmd_mset(struct request *request)
+{
+    if (request->argc % 2 == 0) {
+        error_arity(request);
+        return;
+    }
+    store_pairs(request);
+    reply_ok(request->reply);
+}
+
+void cmd_msetnx(struct request *request)
+{
+    if (request->argc % 2 == 0) {
+        error_arity(request);
+        return;
+    }
+    for (int i = 1; i < request->argc; i += 2) {
+        if (db_touch(request->db, request->argv[i], request->now_ms) != NULL) {
+            reply_integer(request->reply, 0);
+            return;
+        }
+    }
+    store_pairs(request);
+    reply_integer(request->reply, 1);
+}

@@ -37,8 +37,9 @@ void clock_adjust(struct clock *clock);
 static inline uint64_t clock_ticks_to_ns(
     const struct clock *clock, uint64_t ticks)
 {
-    return (
-        uint64_t)(((unsigned __int128)ticks * clock->ns_per_tick_q32) >> 32);
+    __extension__ unsigned __int128 product = ticks;
+    product *= clock->ns_per_tick_q32;
+    return (uint64_t)(product >> 32);
 }
 
 #endif

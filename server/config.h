@@ -3,16 +3,14 @@
  *
  * One table (server/directives.def) has a row for each directive: name, kind,
  * default, bounds, whether CONFIG SET may change it, and either the field of
- * struct config it fills or "accepted, no effect". */
+ * struct config it fills or "accepted, no effect". Engine thread. */
 #ifndef LARDER_SERVER_CONFIG_H
 #define LARDER_SERVER_CONFIG_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bytes;
-struct reply;
-struct server;
+struct log;
 
 struct save_point {
     uint64_t seconds, changes;
@@ -21,8 +19,47 @@ struct output_limit { /* client-output-buffer-limit of one class */
     uint64_t hard_bytes, soft_bytes;
     uint64_t soft_seconds;
 };
-enum output_class { OUTPUT_NORMAL, OUTPUT_REPLICA, OUTPUT_PUBSUB,
-    OUTPUT_CLASSES };
+enum output_class {
+    OUTPUT_NORMAL,
+    OUTPUT_REPLICA,
+    OUTPUT_PUBSUB,
+    OUTPUT_CLASSES
+};
+enum append_fsync {
+    APPEND_FSYNC_ALWAYS,
+    APPEND_FSYNC_EVERYSEC,
+    APPEND_FSYNC_NO
+};
+enum config_supervised {
+    SUPERVISED_NO,
+    SUPERVISED_AUTO,
+    SUPERVISED_SYSTEMD,
+    SUPERVISED_UPSTART
+};
+/* shutdown-on-sigint and shutdown-on-sigterm: 0 is "default", else a set. */
+enum config_shutdown {
+    CONFIG_SHUTDOWN_SAVE = 1 << 0,
+    CONFIG_SHUTDOWN_NOSAVE = 1 << 1,
+    CONFIG_SHUTDOWN_NOW = 1 << 2,
+    CONFIG_SHUTDOWN_FORCE = 1 << 3,
+};
+/* enable-debug-command and enable-protected-configs. */
+enum config_allow { CONFIG_ALLOW_NO, CONFIG_ALLOW_YES, CONFIG_ALLOW_LOCAL };
+
+struct config_rename { /* rename-command; `to` is "" when it is taken away */
+    char *from, *to;
+};
+
+/* A directive without effect keeps its value here, by row. */
+union config_value {
+    bool yes;
+    int choice;
+    int64_t number;
+    char *text;
+};
+
+#define CONFIG_BIND_MAX 16
+#define CONFIG_PERCENTILES_MAX 32
 
 /* A field per directive larder implements: its name with '-' as '_'. Sizes
  * in bytes, durations in the directive's own unit. Strings are heap, never
@@ -32,55 +69,72 @@ struct config {
     unsigned bind_count;
     int64_t port; /* 0: no TCP */
     int64_t tcp_backlog;
-    char *unixsocket; /* "": none */
-    int64_t unixsocketperm;
+    char *unixsocket;       /* "": none */
+    int64_t unixsocketperm; /* 0: as the umask has it */
     bool protected_mode;
     int64_t timeout; /* seconds, 0: never */
     int64_t tcp_keepalive;
     int64_t maxclients;
     char *requirepass; /* "": none */
     int64_t databases;
-    uint64_t maxmemory; /* as configured, 0: 60 % of what there is */
-    int maxmemory_policy; /* enum engine_policy */
-    uint64_t maxmemory_clients;
+    uint64_t maxmemory;        /* as configured, 0: 60 % of what there is */
+    int maxmemory_policy;      /* enum engine_policy */
+    int64_t maxmemory_clients; /* bytes, negative: percent of maxmemory */
     bool appendonly;
     int appendfsync; /* enum append_fsync */
     struct save_point *save;
     unsigned save_count;
-    char *dir;
+    char *dir; /* absolute; also the process' working directory */
     char *logfile;
     int loglevel; /* enum log_level */
+    bool syslog_enabled;
+    char *syslog_ident;
+    int syslog_facility; /* as syslog(3) has it: LOG_LOCAL0 ... */
     bool daemonize;
     char *pidfile;
-    int supervised;
+    int supervised;                              /* enum config_supervised */
+    int shutdown_on_sigint, shutdown_on_sigterm; /* enum config_shutdown */
+    int enable_debug_command, enable_protected_configs; /* config_allow */
     int64_t hz;
     int64_t active_expire_effort;
     int64_t slowlog_log_slower_than; /* us; negative: off */
     int64_t slowlog_max_len;
-    int64_t latency_monitor_threshold;
+    int64_t latency_monitor_threshold; /* ms, 0: off */
     bool latency_tracking;
+    double latency_percentiles[CONFIG_PERCENTILES_MAX]; /* 0 to 100 */
+    unsigned latency_percentile_count;
     uint64_t proto_max_bulk_len;
     uint64_t client_query_buffer_limit;
     struct output_limit client_output_buffer_limit[OUTPUT_CLASSES];
-    int64_t dry_maxsize;  /* bytes on disk, ours: "dry-maxsize" */
-    int64_t dry_readers;  /* reader threads, ours: "dry-readers" */
-    char *dry_dir;        /* ours: directory of the store below `dir` */
+    struct config_rename *renames;
+    unsigned rename_count;
+    uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
+    int64_t dry_readers;  /* reader threads; ours */
+    char *dry_dir;        /* directory of the store, below `dir`; ours */
     char *config_path;    /* file given at start, absolute, or "" */
-    /* ... further fields are added with their directives.def rows */
+
+    union config_value *stored; /* by row: directives without effect */
+    bool *given;                /* by row: set in the file or by CONFIG SET */
+    bool *warned;               /* by row: its warning has been logged */
+    bool loading;               /* config_load is at work */
+    bool save_given;            /* a `save` replaced the default ones */
 };
-enum append_fsync { APPEND_FSYNC_ALWAYS, APPEND_FSYNC_EVERYSEC,
-    APPEND_FSYNC_NO };
 
 /* Defaults. */
 void config_init(struct config *config);
 void config_finish(struct config *config);
+/* Makes `to` (not initialised) a deep copy of `from`. */
+void config_copy(struct config *to, const struct config *from);
 
 /* Reads what redis-server's command line means: an optional file ("-":
- * standard input), then --name value ... options. On failure prints Redis'
+ * standard input), then --name value ... options. argv[0] is the program.
+ * Changes the working directory when `dir` is set. On failure prints Redis'
  * fatal error form (file, line number, the line, the reason) to standard
- * error and returns false. Directives without effect are collected as one
- * warning each for config_log_warnings. */
+ * error and returns false. */
 bool config_load(struct config *config, int argc, char **argv);
-void config_log_warnings(const struct config *config, struct server *server);
+
+/* One warning for each directive set so far that larder accepts without
+ * effect, each only once. */
+void config_log_warnings(struct config *config, struct log *log);
 
 #endif

@@ -39,7 +39,7 @@ static bool has_type(const struct entry *entry, struct bytes type)
 
 static bool matches(struct bytes pattern, struct bytes key)
 {
-    return pattern.data == NULL || glob_match(pattern, key);
+    return pattern.data == NULL || glob_match(pattern, key, false);
 }
 
 static void on_scanned(

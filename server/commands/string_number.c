@@ -61,3 +61,42 @@ void cmd_decrby(struct request *request)
     }
     add(request, -decrement);
 }
+
+/* The entry's content as a floating point number, 0 when there is none. */
+static bool read_float(
+    struct request *request, const struct entry *entry, long double *value)
+{
+    *value = 0;
+    if (entry == NULL ||
+        number_parse_long_double(
+            db_string(request->db, entry, request->scratch), value)) {
+        return true;
+    }
+    reply_error(request->reply, "ERR value is not a valid float");
+    return false;
+}
+
+void cmd_incrbyfloat(struct request *request)
+{
+    struct bytes key = request->argv[1];
+    long double value;
+    long double increment;
+    const struct entry *entry = db_touch(request->db, key, request->now_ms);
+    if (!require_type(request, entry, TYPE_STRING) ||
+        !read_float(request, entry, &value) ||
+        !arg_long_double(request, 2, &increment)) {
+        return;
+    }
+    value += increment;
+    if (!isfinite(value)) {
+        reply_error(
+            request->reply, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    char text[NUMBER_LONG_DOUBLE_MAX_BYTES];
+    struct bytes digits =
+        bytes_of(text, number_format_long_double(text, sizeof(text), value));
+    db_set_string(request->db, key, digits, DB_KEEP_EXPIRY, request->now_ms);
+    request->changes++;
+    reply_bulk(request->reply, digits);
+}

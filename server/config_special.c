@@ -355,7 +355,7 @@ static bool set_replicaof(struct config *config,
     const struct directive *directive, char **words, int count, char *reason)
 {
     int64_t port;
-    if (count == 1 && *words[0] == '\0') {
+    if (count == 0 && !config->loading) {
         return store(config, directive, words, 0);
     }
     if (count != 2) {

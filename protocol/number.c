@@ -15,8 +15,9 @@ size_t number_format_double(char *out, double value)
         return 3;
     }
     if (isinf(value)) {
-        memcpy(out, "-inf" + (value > 0), value > 0 ? 3 : 4);
-        return value > 0 ? 3 : 4;
+        size = value > 0 ? 3 : 4;
+        memcpy(out, value > 0 ? "inf" : "-inf", (size_t)size);
+        return (size_t)size;
     }
     if (value > -1e15 && value < 1e15 && value == (double)(int64_t)value &&
         (value != 0 || !signbit(value))) {

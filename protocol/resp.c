@@ -5,9 +5,6 @@
 
 #include "protocol/words.h"
 
-/* An unfinished command shorter than this is parsed again rather than kept:
- * most cut commands are tiny, and keeping them would cost an allocation. */
-#define REPARSE_MAX_BYTES 1024
 #define ARGS_FIRST_CAPACITY 256
 /* An array larger than this is given back at reset. */
 #define ARGS_KEPT_CAPACITY (16 * 1024)
@@ -249,7 +246,9 @@ static enum piece read_length(
     if (end - cr < LINE_END_BYTES) {
         return PIECE_MORE;
     }
-    *valid = bytes_to_int64(bytes_of(*at + 1, (size_t)(cr - *at - 1)), length);
+    /* The type byte itself may be the CR, which is an error further on. */
+    *valid = cr > *at &&
+             bytes_to_int64(bytes_of(*at + 1, (size_t)(cr - *at - 1)), length);
     *at = cr + LINE_END_BYTES;
     return PIECE_OK;
 }
@@ -561,7 +560,7 @@ static enum resp_result parse_inline(struct resp_parser *parser,
 static enum piece suspend(struct resp_parser *parser, const char *start,
     const char **at, struct resp_args *args, size_t first)
 {
-    if (start != NULL && *at - start < REPARSE_MAX_BYTES &&
+    if (start != NULL && *at - start < RESP_REPARSE_MAX_BYTES &&
         parser->blob == NULL && parser->partial == NULL) {
         *at = start;
         args->count = first;

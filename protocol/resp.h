@@ -20,7 +20,10 @@
 
 #define RESP_BIG_BYTES (32 * 1024)
 #define RESP_LINE_MAX_BYTES (64 * 1024)
-#define RESP_TAIL_MAX_BYTES (RESP_LINE_MAX_BYTES + 1)
+/* An unfinished command shorter than this is parsed again rather than kept:
+ * most cut commands are tiny, and keeping them would cost an allocation. */
+#define RESP_REPARSE_MAX_BYTES 1024
+#define RESP_TAIL_MAX_BYTES (RESP_LINE_MAX_BYTES + RESP_REPARSE_MAX_BYTES + 1)
 #define RESP_UNAUTHENTICATED_MAX_ARGS 10
 #define RESP_UNAUTHENTICATED_MAX_BULK_BYTES (16 * 1024)
 

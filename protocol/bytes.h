@@ -19,7 +19,7 @@ struct bytes {
 };
 
 /* A string literal as bytes, without its terminator. */
-#define BYTES(literal) \
+#define BYTES(literal)                                                         \
     ((struct bytes){.data = (literal), .size = sizeof(literal) - 1})
 
 static inline struct bytes bytes_of(const void *data, size_t size)
@@ -29,7 +29,8 @@ static inline struct bytes bytes_of(const void *data, size_t size)
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    return a.size == b.size &&
+           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 /* Lexicographic order of unsigned bytes, the shorter first on a tie. */
@@ -48,7 +49,7 @@ bool bytes_to_int64(struct bytes text, int64_t *value);
 size_t bytes_from_int64(char *out, int64_t value);
 
 /* A bug: print the text and abort. Always compiled in. */
-#define check(condition) \
+#define check(condition)                                                       \
     ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 _Noreturn void check_failed(const char *condition, const char *file, int line);
 

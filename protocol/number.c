@@ -10,20 +10,13 @@ size_t number_format_double(char *out, double value)
 {
     int size;
 
-    if (isnan(value)) {
-        memcpy(out, "nan", 3);
-        return 3;
-    }
-    if (isinf(value)) {
-        size = value > 0 ? 3 : 4;
-        memcpy(out, value > 0 ? "inf" : "-inf", (size_t)size);
-        return (size_t)size;
-    }
     if (value > -1e15 && value < 1e15 && value == (double)(int64_t)value &&
         (value != 0 || !signbit(value))) {
         return bytes_from_int64(out, (int64_t)value);
     }
-    size = snprintf(out, NUMBER_DOUBLE_MAX_BYTES, "%.17g", value);
+    /* A NaN has a sign, which must not show. */
+    size = snprintf(out, NUMBER_DOUBLE_MAX_BYTES, "%.17g",
+        isnan(value) ? fabs(value) : value);
     check(size > 0 && size < NUMBER_DOUBLE_MAX_BYTES);
     return (size_t)size;
 }

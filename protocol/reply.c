@@ -83,6 +83,13 @@ static inline void put_word(
     }
 }
 
+static inline char *put_line_end(char *at)
+{
+    at[0] = '\r';
+    at[1] = '\n';
+    return at + 2;
+}
+
 /* A head such as "$12\r\n" at `at`; returns what follows it. */
 static inline char *put_head(char *at, char type, uint64_t count)
 {
@@ -95,8 +102,7 @@ static inline char *put_head(char *at, char type, uint64_t count)
     } else {
         at += bytes_from_int64(at, (int64_t)count);
     }
-    memcpy(at, "\r\n", 2);
-    return at + 2;
+    return put_line_end(at);
 }
 
 static void put_aggregate(struct reply *reply, char type, size_t count)
@@ -128,8 +134,7 @@ static inline void put_string(
         memcpy(at, value.data, value.size);
         at += value.size;
     }
-    memcpy(at, "\r\n", 2);
-    reply->size += (size_t)(at + 2 - start);
+    reply->size += (size_t)(put_line_end(at) - start);
 }
 
 /* One line of free text, which must not be able to end it. */
@@ -150,7 +155,7 @@ static void put_line(struct reply *reply, char type, struct bytes text)
             at[-1] = ' ';
         }
     }
-    memcpy(at, "\r\n", 2);
+    put_line_end(at);
     reply->size += text.size + 3;
 }
 
@@ -222,8 +227,7 @@ void reply_integer(struct reply *reply, int64_t value)
 
         *at++ = ':';
         at += bytes_from_int64(at, value);
-        memcpy(at, "\r\n", 2);
-        reply->size += (size_t)(at + 2 - start);
+        reply->size += (size_t)(put_line_end(at) - start);
     }
 }
 

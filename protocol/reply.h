@@ -77,7 +77,7 @@ void reply_verbatim(struct reply *reply, const char *kind, struct bytes text);
  * elements, end with their number. `mark` from begin. */
 enum reply_aggregate { REPLY_ARRAY, REPLY_MAP, REPLY_SET };
 size_t reply_begin(struct reply *reply);
-void reply_end(struct reply *reply, size_t mark, enum reply_aggregate kind,
-    size_t count);
+void reply_end(
+    struct reply *reply, size_t mark, enum reply_aggregate kind, size_t count);
 
 #endif

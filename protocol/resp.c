@@ -1,30 +1,12 @@
 #include "protocol/resp.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "protocol/resp_partial.h"
 #include "protocol/words.h"
 
-#define ARGS_FIRST_CAPACITY 256
-/* An array larger than this is given back at reset. */
-#define ARGS_KEPT_CAPACITY (16 * 1024)
 #define BLOB_FIRST_BYTES (64 * 1024)
 #define LINE_END_BYTES 2
-
-/* Arguments of an unfinished command. Those without a blob lie in `text` one
- * behind the other. Once the command is whole it moves to args->spent. */
-struct partial_arg {
-    size_t size;
-    struct blob *blob;
-};
-struct resp_partial {
-    struct resp_partial *next;
-    struct partial_arg *items;
-    size_t count, capacity;
-    char *text;
-    size_t text_size, text_capacity;
-    size_t blob_bytes;
-};
 
 /* How reading one piece of input went. */
 enum piece { PIECE_OK, PIECE_MORE, PIECE_BIG, PIECE_ERROR };
@@ -34,23 +16,9 @@ void resp_init(struct resp_parser *parser, const struct resp_limits *limits)
     *parser = (struct resp_parser){.limits = limits, .args_left = -1};
 }
 
-static void partial_destroy(struct resp_partial *partial)
-{
-    if (partial != NULL) {
-        free(partial->items);
-        free(partial->text);
-        free(partial);
-    }
-}
-
 void resp_finish(struct resp_parser *parser)
 {
-    struct resp_partial *partial = parser->partial;
-
-    for (size_t i = 0; partial != NULL && i < partial->count; i++) {
-        blob_unref(partial->items[i].blob);
-    }
-    partial_destroy(partial);
+    resp_partial_destroy(parser->partial);
     blob_unref(parser->blob);
     parser->partial = NULL;
     parser->blob = NULL;
@@ -63,91 +31,9 @@ bool resp_idle(const struct resp_parser *parser)
 
 size_t resp_held_bytes(const struct resp_parser *parser)
 {
-    const struct resp_partial *partial = parser->partial;
-    size_t size = parser->blob != NULL ? parser->blob->capacity : 0;
+    size_t blob = parser->blob != NULL ? parser->blob->capacity : 0;
 
-    if (partial != NULL) {
-        size += partial->capacity * sizeof(*partial->items) +
-                partial->text_capacity + partial->blob_bytes;
-    }
-    return size;
-}
-
-/* ---- arguments ---- */
-
-void resp_args_init(struct resp_args *args)
-{
-    *args = (struct resp_args){.capacity = 0};
-}
-
-void resp_args_reset(struct resp_args *args)
-{
-    if (args->any_blob) {
-        for (size_t i = 0; i < args->count; i++) {
-            blob_unref(args->blobs[i]);
-            args->blobs[i] = NULL;
-        }
-        args->any_blob = false;
-    }
-    args->count = 0;
-    while (args->spent != NULL) {
-        struct resp_partial *partial = args->spent;
-
-        args->spent = partial->next;
-        partial_destroy(partial);
-    }
-    scratch_reset(&args->text);
-    if (args->capacity > ARGS_KEPT_CAPACITY) {
-        resp_args_finish(args);
-    }
-}
-
-void resp_args_finish(struct resp_args *args)
-{
-    args->capacity = 0; /* resp_args_reset must not come back here */
-    resp_args_reset(args);
-    free(args->items);
-    free(args->blobs);
-    resp_args_init(args);
-}
-
-static __attribute__((noinline)) void args_grow(
-    struct resp_args *args, size_t needed)
-{
-    size_t capacity = args->capacity;
-
-    if (capacity == 0) {
-        capacity = ARGS_FIRST_CAPACITY;
-    }
-    while (capacity < needed) {
-        capacity *= 2;
-    }
-    args->items = xrealloc(args->items, capacity * sizeof(*args->items));
-    if (args->blobs != NULL) {
-        args->blobs = xrealloc(args->blobs, capacity * sizeof(*args->blobs));
-        memset(args->blobs + args->capacity, 0,
-            (capacity - args->capacity) * sizeof(*args->blobs));
-    }
-    args->capacity = capacity;
-}
-
-static inline void args_push(
-    struct resp_args *args, const char *data, size_t size)
-{
-    if (args->count == args->capacity) {
-        args_grow(args, args->count + 1);
-    }
-    args->items[args->count++] = bytes_of(data, size);
-}
-
-static void args_set_blob(
-    struct resp_args *args, size_t index, struct blob *blob)
-{
-    if (args->blobs == NULL) {
-        args->blobs = xcalloc(args->capacity, sizeof(*args->blobs));
-    }
-    args->blobs[index] = blob;
-    args->any_blob = true;
+    return blob + resp_partial_bytes(parser->partial);
 }
 
 /* ---- errors ---- */
@@ -309,87 +195,19 @@ static enum piece read_bulk_length(
     return PIECE_OK;
 }
 
-/* ---- kept arguments ---- */
-
-static void partial_reserve(
-    struct resp_partial *partial, size_t count, size_t text)
-{
-    if (partial->count + count > partial->capacity) {
-        partial->capacity = (partial->count + count) * 2;
-        partial->items = xrealloc(
-            partial->items, partial->capacity * sizeof(*partial->items));
-    }
-    if (partial->text_size + text > partial->text_capacity) {
-        partial->text_capacity = (partial->text_size + text) * 2;
-        partial->text = xrealloc(partial->text, partial->text_capacity);
-    }
-}
-
-/* Moves the arguments from `first` on out of `args`, whose window is about
- * to go. */
+/* Keeps the arguments from `first` on: their window is about to go. */
 static enum piece keep_args(
     struct resp_parser *parser, struct resp_args *args, size_t first)
 {
-    struct resp_partial *partial = parser->partial;
-    size_t text = 0, bytes;
-
     if (args->count == first) {
         return PIECE_OK;
     }
-    if (partial == NULL) {
-        partial = parser->partial = xcalloc(1, sizeof(*partial));
-    }
-    for (size_t i = first; i < args->count; i++) {
-        text += args->items[i].size;
-    }
-    bytes = resp_held_bytes(parser) + text;
-    if (bytes > parser->limits->max_total_bytes) {
+    resp_partial_keep(&parser->partial, args, first);
+    if (resp_held_bytes(parser) > parser->limits->max_total_bytes) {
         parser->failed = true; /* as Redis: closed without a word */
         return PIECE_ERROR;
     }
-    partial_reserve(partial, args->count - first, text);
-    for (size_t i = first; i < args->count; i++) {
-        struct bytes item = args->items[i];
-
-        if (item.size > 0) {
-            memcpy(partial->text + partial->text_size, item.data, item.size);
-        }
-        partial->text_size += item.size;
-        partial->items[partial->count++] =
-            (struct partial_arg){.size = item.size};
-    }
-    args->count = first;
     return PIECE_OK;
-}
-
-/* Puts the kept arguments before those from `first` on. */
-static void restore_args(
-    struct resp_parser *parser, struct resp_args *args, size_t first)
-{
-    struct resp_partial *partial = parser->partial;
-    size_t fresh = args->count - first;
-    const char *text = partial->text;
-
-    if (args->count + partial->count > args->capacity) {
-        args_grow(args, args->count + partial->count);
-    }
-    memmove(args->items + first + partial->count, args->items + first,
-        fresh * sizeof(*args->items));
-    for (size_t i = 0; i < partial->count; i++) {
-        struct partial_arg item = partial->items[i];
-
-        if (item.blob != NULL) {
-            args->items[first + i] = blob_bytes(item.blob);
-            args_set_blob(args, first + i, item.blob);
-        } else {
-            args->items[first + i] = bytes_of(text, item.size);
-            text += item.size;
-        }
-    }
-    args->count += partial->count;
-    partial->next = args->spent;
-    args->spent = partial;
-    parser->partial = NULL;
 }
 
 /* ---- blobs ---- */
@@ -464,15 +282,8 @@ static enum piece blob_continue(
     if (parser->blob_filled < parser->blob_size + LINE_END_BYTES) {
         return PIECE_MORE;
     }
-    if (parser->partial == NULL) {
-        parser->partial = xcalloc(1, sizeof(*parser->partial));
-    }
-    partial_reserve(parser->partial, 1, 0);
     parser->blob->size = parser->blob_size;
-    parser->partial->items[parser->partial->count++] =
-        (struct partial_arg){.size = parser->blob_size, .blob = parser->blob};
-    parser->partial->blob_bytes += parser->blob->capacity;
-    parser->blob = NULL;
+    resp_partial_keep_blob(&parser->partial, &parser->blob);
     parser->args_left--;
     return PIECE_OK;
 }
@@ -509,7 +320,7 @@ static enum piece read_args(struct resp_parser *parser, const char **at,
             *at = data;
             return PIECE_BIG;
         }
-        args_push(args, data, size);
+        resp_args_push(args, data, size);
         *at = data + size + LINE_END_BYTES;
         parser->args_left--;
     }
@@ -546,7 +357,7 @@ static enum resp_result parse_inline(struct resp_parser *parser,
     }
     words_init(&words, bytes_of(input.data, size), &args->text);
     while ((result = words_next(&words, &word)) == WORDS_ONE) {
-        args_push(args, word.data, word.size);
+        resp_args_push(args, word.data, word.size);
     }
     if (result == WORDS_UNBALANCED) {
         fail(parser, "unbalanced quotes in request");
@@ -628,7 +439,7 @@ enum resp_result resp_parse(struct resp_parser *parser, const char *window,
             return RESP_ERROR;
         }
         if (result == RESP_COMMAND && parser->partial != NULL) {
-            restore_args(parser, args, command->first);
+            resp_partial_restore(&parser->partial, args, command->first);
         }
     }
     *offset = (size_t)(at - window);

@@ -63,8 +63,8 @@ struct resp_command {
 struct resp_parser {
     const struct resp_limits *limits; /* borrowed; may be exchanged between
                                          calls (AUTH) */
-    int args_left;  /* of an unfinished command; -1 between commands */
-    bool failed;    /* errors stay */
+    int args_left; /* of an unfinished command; -1 between commands */
+    bool failed;   /* errors stay */
     struct resp_partial *partial; /* kept arguments; heap, NULL when none */
     struct blob *blob;            /* being filled; owned */
     size_t blob_size;             /* declared */

@@ -374,7 +374,8 @@ static char *make_command(const size_t *sizes, size_t *size)
 
 static void expect_sizes(const size_t *sizes)
 {
-    static const size_t steps[] = {1, 2, 3, 61, 1000, 16384, 32768, 65536};
+    static const size_t steps[] = {
+        61, 97, 1000, 4096, 16384, 32768, 65535, 65536};
     size_t size, offset = 0;
     char *input = make_command(sizes, &size);
     struct feed feed;

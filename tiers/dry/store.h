@@ -64,7 +64,7 @@ struct dry_stats {
 };
 
 /* Called for each record in id order; borrowed bytes die when it returns.
- * Return false to stop. */
+ * Return false to stop. Must not call the store. */
 typedef bool dry_scan_fn(
     void *context, uint64_t id, struct bytes header, uint64_t payload_bytes);
 
@@ -95,11 +95,11 @@ struct dry_ops {
     enum dry_result (*read)(struct dry_store *store, uint64_t id, char **data,
         size_t *header_bytes, size_t *payload_bytes);
     /* Headers with id >= from, ascending, from one snapshot. Any thread. */
-    enum dry_result (*scan)(struct dry_store *store, uint64_t from,
-        dry_scan_fn *fn, void *context);
+    enum dry_result (*scan)(
+        struct dry_store *store, uint64_t from, dry_scan_fn *fn, void *context);
     /* A system value into a malloc'd buffer; DRY_NOT_FOUND. Any thread. */
-    enum dry_result (*get_system)(struct dry_store *store, const char *name,
-        char **value, size_t *size);
+    enum dry_result (*get_system)(
+        struct dry_store *store, const char *name, char **value, size_t *size);
     /* Makes everything applied so far survive power loss. Writer thread. */
     enum dry_result (*sync)(struct dry_store *store);
     void (*stats)(struct dry_store *store, struct dry_stats *stats);

@@ -1,0 +1,270 @@
+#include "tiers/dry/lmdb_store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum dry_result lmdb_env_result(const struct lmdb *store, int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return DRY_OK;
+    case MDB_NOTFOUND:
+        return DRY_NOT_FOUND;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return DRY_FULL;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_BAD_VALSIZE:
+        return DRY_CORRUPT;
+    case MDB_VERSION_MISMATCH:
+    case MDB_INCOMPATIBLE:
+        return DRY_FOREIGN;
+    case MDB_KEYEXIST: /* an id not above all before it: the caller's bug */
+        check(rc != MDB_KEYEXIST);
+        return DRY_IO;
+    case EIO: /* how a full disk reaches us: a short write */
+        return place_free_bytes(&store->place) < (uint64_t)2 * LMDB_MIB
+                   ? DRY_FULL
+                   : DRY_IO;
+    default:
+        return DRY_IO;
+    }
+}
+
+enum dry_result lmdb_env_fail(const struct lmdb *store, int rc,
+    const char *doing, char *reason, size_t reason_size)
+{
+    enum dry_result result = lmdb_env_result(store, rc);
+    const char *text = result != DRY_FULL   ? mdb_strerror(rc)
+                       : rc == MDB_MAP_FULL ? "the size limit is reached"
+                                            : "the disk is full";
+    snprintf(reason, reason_size, "%s: %s: %s", store->place.path, doing, text);
+    return result;
+}
+
+/* ---- read transactions ---- */
+
+int lmdb_env_begin_read(struct lmdb *store, MDB_txn **txn)
+{
+    pthread_rwlock_rdlock(&store->gate);
+    int rc = EIO;
+    *txn = NULL;
+    if (store->env != NULL) {
+        pthread_mutex_lock(&store->lock);
+        if (store->idle_count > 0) {
+            *txn = store->idle[--store->idle_count];
+        }
+        pthread_mutex_unlock(&store->lock);
+        rc = *txn != NULL ? mdb_txn_renew(*txn)
+                          : mdb_txn_begin(store->env, NULL, MDB_RDONLY, txn);
+    }
+    if (rc != MDB_SUCCESS) {
+        if (*txn != NULL) {
+            mdb_txn_abort(*txn);
+        }
+        pthread_rwlock_unlock(&store->gate);
+    }
+    return rc;
+}
+
+void lmdb_env_end_read(struct lmdb *store, MDB_txn *txn)
+{
+    mdb_txn_reset(txn);
+    pthread_mutex_lock(&store->lock);
+    if (store->idle_count < store->max_readers) {
+        store->idle[store->idle_count++] = txn;
+        txn = NULL;
+    }
+    pthread_mutex_unlock(&store->lock);
+    if (txn != NULL) {
+        mdb_txn_abort(txn);
+    }
+    pthread_rwlock_unlock(&store->gate);
+}
+
+/* ---- statistics ---- */
+
+static int count_pages(
+    MDB_txn *txn, MDB_dbi dbi, uint64_t *bytes, uint64_t *entries)
+{
+    MDB_stat stat;
+    int rc = mdb_stat(txn, dbi, &stat);
+    if (rc == MDB_SUCCESS) {
+        *bytes += (uint64_t)(stat.ms_branch_pages + stat.ms_leaf_pages +
+                             stat.ms_overflow_pages) *
+                  stat.ms_psize;
+        *entries = stat.ms_entries;
+    }
+    return rc;
+}
+
+static int read_edges(struct lmdb *store, MDB_txn *txn, struct dry_stats *stats)
+{
+    MDB_cursor *cursor;
+    struct row row;
+    struct bytes header;
+    int rc = mdb_cursor_open(txn, store->headers, &cursor);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = lmdb_row_at(cursor, MDB_FIRST, &stats->first_id, &row, &header);
+    if (rc == MDB_SUCCESS) {
+        rc = lmdb_row_at(cursor, MDB_LAST, &stats->last_id, &row, &header);
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+int lmdb_env_count(struct lmdb *store)
+{
+    struct dry_stats stats = {.limit_bytes = store->limit_bytes};
+    uint64_t size_bytes = 0, ignored;
+    MDB_envinfo info;
+    MDB_txn *txn;
+    int rc = lmdb_env_begin_read(store, &txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    stats.used_bytes = (uint64_t)2 * LMDB_PAGE_BYTES;
+    /* 0 and 1 are LMDB's own: the free list and the table of databases. */
+    const MDB_dbi dbis[] = {
+        0, 1, store->system, store->payloads, store->headers};
+    for (size_t i = 0; rc == MDB_SUCCESS && i < 5; i++) {
+        rc = count_pages(txn, dbis[i], &stats.used_bytes,
+            dbis[i] == store->headers ? &stats.record_count : &ignored);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = read_edges(store, txn, &stats);
+    }
+    if (rc == MDB_SUCCESS) {
+        mdb_env_info(store->env, &info);
+        uint64_t end_bytes =
+            ((uint64_t)info.me_last_pgno + 1) * LMDB_PAGE_BYTES;
+        stats.free_bytes =
+            end_bytes > stats.used_bytes ? end_bytes - stats.used_bytes : 0;
+        place_data_size(&store->place, &size_bytes, &stats.file_bytes);
+    }
+    lmdb_env_end_read(store, txn);
+    if (rc == MDB_SUCCESS) {
+        pthread_mutex_lock(&store->lock);
+        store->stats = stats;
+        pthread_mutex_unlock(&store->lock);
+    }
+    return rc;
+}
+
+/* ---- opening ---- */
+
+void lmdb_env_close(struct lmdb *store)
+{
+    while (store->idle_count > 0) {
+        mdb_txn_abort(store->idle[--store->idle_count]);
+    }
+    if (store->env != NULL) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+}
+
+static int configure(struct lmdb *store)
+{
+    uint64_t map_bytes = store->limit_bytes + store->limit_bytes / 10 * 3 +
+                         (uint64_t)1024 * LMDB_MIB;
+    map_bytes -= map_bytes % LMDB_PAGE_BYTES;
+    int rc = mdb_env_set_mapsize(store->env, map_bytes);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_maxreaders(store->env, store->max_readers);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_maxdbs(store->env, 4);
+    }
+    return rc;
+}
+
+/* Creates the databases in an empty file, and opens them. */
+static int open_databases(struct lmdb *store)
+{
+    MDB_txn *txn;
+    MDB_stat stat;
+    char text[sizeof(LMDB_FORMAT_TEXT) + 20];
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = mdb_stat(txn, 1, &stat);
+    bool fresh = rc == MDB_SUCCESS && stat.ms_entries == 0;
+    unsigned create = fresh ? MDB_CREATE : 0;
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_dbi_open(txn, "system", create, &store->system);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_dbi_open(
+            txn, "headers", create | MDB_INTEGERKEY, &store->headers);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_dbi_open(
+            txn, "payloads", create | MDB_INTEGERKEY, &store->payloads);
+    }
+    if (rc == MDB_SUCCESS && fresh) {
+        int size =
+            snprintf(text, sizeof(text), LMDB_FORMAT_TEXT "%d", LMDB_FORMAT);
+        MDB_val key = lmdb_val(LMDB_FORMAT_NAME, strlen(LMDB_FORMAT_NAME));
+        MDB_val value = lmdb_val(text, (size_t)size);
+        rc = mdb_put(txn, store->system, &key, &value, 0);
+    }
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+int lmdb_env_open(struct lmdb *store)
+{
+    int dead;
+    int rc = mdb_env_create(&store->env);
+    if (rc != MDB_SUCCESS) {
+        store->env = NULL;
+        return rc;
+    }
+    rc = configure(store);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_open(
+            store->env, store->place.path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_reader_check(store->env, &dead);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = open_databases(store);
+    }
+    if (rc != MDB_SUCCESS) {
+        lmdb_env_close(store);
+    }
+    return rc;
+}
+
+int lmdb_env_heal(struct lmdb *store)
+{
+    MDB_txn *txn;
+    int rc = MDB_PANIC;
+    if (store->env != NULL) {
+        rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+        if (rc == MDB_SUCCESS) {
+            mdb_txn_abort(txn);
+        }
+    }
+    if (rc == MDB_PANIC) {
+        pthread_rwlock_wrlock(&store->gate);
+        lmdb_env_close(store);
+        rc = lmdb_env_open(store);
+        pthread_rwlock_unlock(&store->gate);
+    }
+    return rc;
+}

@@ -1,0 +1,123 @@
+/* Inside of the LMDB store; nobody but its own files includes this, and
+ * lmdb.h appears nowhere else. The layout on disk is in README.md.
+ *
+ * lmdb.c        the operations: open, read, scan
+ * lmdb_write.c  apply
+ * lmdb_env.c    the environment: opening, healing, transactions, counts
+ * lmdb_row.c    rows: where a record's payload lies
+ * lmdb_check.c  the structure of the file, seen without LMDB */
+#ifndef LARDER_TIERS_DRY_LMDB_STORE_H
+#define LARDER_TIERS_DRY_LMDB_STORE_H
+
+#include "tiers/dry/place.h"
+#include "tiers/dry/store.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+
+enum {
+    LMDB_FORMAT = 1,
+    LMDB_PAGE_BYTES = 4096,
+    LMDB_CHUNK_BYTES = LMDB_PAGE_BYTES - 16, /* one overflow page exactly */
+    LMDB_ROW_PREFIX_BYTES = 12,
+    LMDB_HINT_CHUNKS = 256, /* asked for at a time */
+    LMDB_MIB = 1 << 20,
+};
+/* The system value that says what this file is; not the caller's to use. */
+#define LMDB_FORMAT_NAME "store"
+#define LMDB_FORMAT_TEXT "larder dry log, format "
+#define LMDB_NOTHING_TO_UNDO UINT64_MAX
+
+struct lmdb {
+    struct dry_store base;
+    struct place place;
+    uint64_t limit_bytes;
+    unsigned max_readers;
+    /* Held for reading by every read, for writing while the environment is
+     * closed and opened again. */
+    pthread_rwlock_t gate;
+    MDB_env *env; /* NULL: could not be opened again */
+    MDB_dbi system, headers, payloads;
+
+    pthread_mutex_t lock; /* guards what follows */
+    MDB_txn **idle;       /* read transactions to be renewed */
+    unsigned idle_count;
+    struct dry_stats stats;
+
+    /* The writer's. */
+    uint64_t next_chunk; /* number of the next chunk of payload */
+    uint64_t undo_from;  /* rows from this id on are of a failed batch */
+    bool trim;           /* rows or chunks may lie beyond the right edge */
+};
+
+/* Where a payload lies: its first chunk and the offset in it. */
+struct row {
+    uint64_t chunk;
+    uint32_t offset;
+    uint32_t size;
+};
+
+static inline struct lmdb *lmdb_of(struct dry_store *store)
+{
+    check(store != NULL && store->ops == &dry_lmdb_ops);
+    return (struct lmdb *)store;
+}
+
+static inline MDB_val lmdb_val(const void *data, size_t size)
+{
+    return (MDB_val){.mv_size = size, .mv_data = (void *)data};
+}
+
+/* An id or chunk number out of a key; 0 when it is none. */
+static inline uint64_t lmdb_number(MDB_val key)
+{
+    uint64_t number = 0;
+    if (key.mv_size == sizeof(number)) {
+        memcpy(&number, key.mv_data, sizeof(number));
+    }
+    return number;
+}
+
+/* ---- lmdb_env.c: all return LMDB's codes unless they say otherwise ---- */
+
+/* Opens the environment and its databases, creating them in an empty file. */
+int lmdb_env_open(struct lmdb *store);
+void lmdb_env_close(struct lmdb *store);
+/* Opens the environment again if a failed meta page write poisoned it.
+ * Readers wait meanwhile. Writer thread. */
+int lmdb_env_heal(struct lmdb *store);
+/* A read transaction, which keeps the environment open until it ends. Any
+ * thread. */
+int lmdb_env_begin_read(struct lmdb *store, MDB_txn **txn);
+void lmdb_env_end_read(struct lmdb *store, MDB_txn *txn);
+/* Refreshes store->stats from what LMDB keeps counts of; no walk. */
+int lmdb_env_count(struct lmdb *store);
+/* The one place where LMDB's and the system's codes become results. */
+enum dry_result lmdb_env_result(const struct lmdb *store, int rc);
+/* The same with a reason that names the path and what failed. */
+enum dry_result lmdb_env_fail(const struct lmdb *store, int rc,
+    const char *doing, char *reason, size_t reason_size);
+
+/* ---- lmdb_row.c ---- */
+
+/* False when the value is no row. `header` is borrowed from the map. */
+bool lmdb_row_parse(MDB_val value, struct row *row, struct bytes *header);
+/* Fills the LMDB_ROW_PREFIX_BYTES before a header. */
+void lmdb_row_write(char *to, const struct row *row);
+/* The first chunk behind the row's payload and what shares its chunk: all
+ * chunks a payload runs on from are full. */
+uint64_t lmdb_row_end(const struct row *row);
+/* Moves the cursor; *id is the key looked for and found. MDB_CORRUPTED when
+ * what is there is no row. */
+int lmdb_row_at(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *id,
+    struct row *row, struct bytes *header);
+/* Asks the kernel for the pages of several chunks at once: the map is opened
+ * without read-ahead, which is right for single values only. */
+void lmdb_row_hint_chunks(const struct bytes *chunks, size_t count);
+
+/* ---- lmdb_write.c ---- */
+
+enum dry_result lmdb_write_apply(struct dry_store *base,
+    const struct dry_batch_view *batch, char *reason, size_t reason_size);
+
+#endif

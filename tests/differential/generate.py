@@ -1,0 +1,154 @@
+"""Programs: lists of operations for both servers, from a seed.
+
+    ("both", [word, ...])    sent to both, replies compared
+    ("larder", [word, ...])  sent to larder only: moves between tiers
+    ("sync", None)           ends a pipeline: replies are read
+    ("expire", [words, ...]) commands for both that let keys expire soon, and
+                             a pause until they have
+    ("walk", [word, ...])    a whole SCAN from 0 to 0, with these arguments
+    ("random", [])           a RANDOMKEY that must name one of the keys
+"""
+
+import random
+
+from differential import commands, values
+
+LONGEST_PIPELINE = 80
+# What is made to expire soon lives at most so long. play.py then pauses for
+# longer, so that both servers agree on which keys are gone.
+SHORT_LIFE_MS = 15
+RISKY = {
+    # Relative times: command -> (index of the time, what is too soon).
+    b"SETEX": (2, 100), b"PSETEX": (2, 100000), b"EXPIRE": (2, 100),
+    b"PEXPIRE": (2, 100000),
+}
+RISKY_OPTIONS = {b"EX": 100, b"PX": 100000}
+
+
+def as_integer(word):
+    try:
+        return int(word)
+    except ValueError:
+        return None
+
+
+def runs_out(args):
+    """True when a key would expire at about the time of the test."""
+    name = args[0].upper()
+    times = []
+    if name in RISKY and len(args) > RISKY[name][0]:
+        times.append((args[RISKY[name][0]], RISKY[name][1]))
+    if name in (b"SET", b"GETEX"):
+        times += [
+            (args[i + 1], RISKY_OPTIONS[args[i].upper()])
+            for i in range(1, len(args) - 1)
+            if args[i].upper() in RISKY_OPTIONS
+        ]
+    return any(
+        as_integer(time) is not None and 0 < as_integer(time) < limit
+        for time, limit in times
+    )
+
+
+def blocks(args):
+    """True for a WAIT that Redis would really wait for."""
+    replicas = as_integer(args[1]) if len(args) > 1 else None
+    return args[0].upper() == b"WAIT" and replicas is not None and replicas > 0
+
+
+class Generator:
+    def __init__(self, seed, moves):
+        self.pool = values.Pool(random.Random(seed))
+        self.moves = moves
+        rows = [row for family in commands.FAMILIES for row in family]
+        self.rows = rows
+        self.weights = self.cumulate(row[1] for row in rows)
+
+    @staticmethod
+    def cumulate(weights):
+        total, sums = 0, []
+        for weight in weights:
+            total += weight
+            sums.append(total)
+        return sums
+
+    def program(self, count):
+        """About `count` commands for both."""
+        ops, made = [], 0
+        while made < count:
+            length = self.pool.random.randint(1, LONGEST_PIPELINE)
+            for _ in range(length):
+                ops += self.command()
+            made += length
+            ops += self.end_pipeline()
+        return ops
+
+    def command(self):
+        p = self.pool
+        ops = []
+        if p.chance(self.moves):
+            tier = p.choice([b"cold", b"dry", b"dry"])
+            ops.append(
+                ("larder", [b"TIER", b"DEMOTE", p.key(), b"TO", tier]))
+        if p.chance(0.01):
+            # Seeing each key makes both drop what expired, uncounted so far.
+            ops.append(("both", [b"EXISTS"] + values.KEYS))
+            ops.append(("both", [b"DBSIZE"]))
+            return ops
+        ops.append(("both", self.words()))
+        return ops
+
+    def words(self):
+        while True:
+            row = self.pool.random.choices(
+                self.rows, cum_weights=self.weights)[0]
+            args = [self.pool.case(row[0])] + row[2](self.pool)
+            if self.pool.chance(0.04):
+                args = self.spoil(args)
+            if not runs_out(args) and not blocks(args):
+                return args
+
+    def spoil(self, args):
+        """An argument too many, too few, or of the wrong kind."""
+        p = self.pool
+        at = p.random.randint(1, len(args))
+        what = p.random.randrange(3)
+        if what == 0:
+            return args[:at] + [p.choice([p.word, p.value])()] + args[at:]
+        if what == 1:
+            return args[:at]
+        return args[:at] + [p.choice([p.word, p.value, p.integer])()] + args[
+            at + 1:]
+
+    def end_pipeline(self):
+        p = self.pool
+        if p.chance(0.03):
+            return [("expire", self.short_lives())]
+        if p.chance(0.03):
+            return [("walk", self.walk_options()), ("random", [])]
+        return [("sync", None)]
+
+    def short_lives(self):
+        p = self.pool
+        commands = []
+        for _ in range(p.random.randint(1, 4)):
+            ms = b"%d" % p.random.randint(1, SHORT_LIFE_MS)
+            key = p.key()
+            commands.append(p.choice([
+                [b"PEXPIRE", key, ms],
+                [b"SET", key, p.value(), b"PX", ms],
+                [b"PSETEX", key, ms, p.value()],
+                [b"GETEX", key, b"PX", ms],
+            ]))
+        return commands
+
+    def walk_options(self):
+        p = self.pool
+        args = []
+        if p.chance(0.7):
+            args += [b"COUNT", p.choice([b"1", b"2", b"5", b"100"])]
+        if p.chance(0.3):
+            args += [b"MATCH", p.pattern()]
+        if p.chance(0.2):
+            args += [b"TYPE", b"string"]
+        return args

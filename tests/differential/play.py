@@ -1,0 +1,149 @@
+"""Plays programs (generate.py) to larder and to the oracle side by side."""
+
+import collections
+import random
+import time
+
+from differential import compare
+from support.resp import Closed, Connection, encode
+
+Difference = collections.namedtuple("Difference", "index words ours theirs")
+TIMEOUT_S = 60
+# Longer than generate.SHORT_LIFE_MS, by what a busy machine may take.
+PAUSE_S = 0.06
+GONE = b"(the connection was closed)"
+
+
+class Side:
+    """A server and a connection to it, new for each program."""
+
+    def __init__(self, server):
+        self.server = server
+        self.connection = None
+
+    def reset(self, resp):
+        """Empty, and a new connection; the server is started again when the
+        last program ended it."""
+        self.close()
+        if not self.server.alive():
+            self.server.start()
+        self.connection = Connection(self.server.port, timeout=TIMEOUT_S)
+        assert self.connection.command("FLUSHALL") == b"+OK\r\n"
+        if resp == 3:
+            assert self.connection.command("HELLO", "3")[:1] == b"%"
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def send(self, data, cut):
+        """In two parts: a command may arrive in pieces."""
+        try:
+            if cut is not None:
+                self.connection.send(data[:cut])
+                data = data[cut:]
+            self.connection.send(data)
+        except OSError:
+            pass  # reading tells what became of it
+
+    def read(self):
+        try:
+            return self.connection.read_reply()
+        except (Closed, OSError):
+            return GONE
+
+    def walk(self, options):
+        """All keys of a SCAN from 0 to 0, and how often the most frequent
+        one was seen."""
+        keys, cursor = collections.Counter(), b"0"
+        for _ in range(100000):
+            reply = self.connection.command(b"SCAN", cursor, *options)
+            page = compare.value(reply)
+            if not isinstance(page, list):
+                return reply
+            keys.update(page[1])
+            cursor = page[0]
+            if cursor == b"0":
+                return sorted(keys)
+        return b"(a SCAN without end)"
+
+
+class Player:
+    """`moved` counts the moves between tiers that larder made."""
+
+    def __init__(self, larder, oracle):
+        self.larder = Side(larder)
+        self.oracle = Side(oracle)
+        self.random = random.Random(1)
+        self.moved = 0
+        self.commands = 0
+
+    def play(self, program, resp):
+        """The first Difference, or None."""
+        for side in (self.larder, self.oracle):
+            side.reset(resp)
+        pending = []
+        for index, (kind, what) in enumerate(program):
+            if kind in ("both", "larder"):
+                pending.append((index, kind, what))
+                continue
+            difference = self.pipeline(pending)
+            pending = []
+            if difference is None:
+                difference = self.special(index, kind, what)
+            if difference is not None:
+                return difference
+        return self.pipeline(pending)
+
+    def special(self, index, kind, what):
+        if kind == "walk":
+            return self.walk(index, what)
+        if kind == "random":
+            return self.random_key(index)
+        if kind == "expire":
+            difference = self.pipeline(
+                [(index, "both", words) for words in what])
+            time.sleep(PAUSE_S)
+            return difference
+        return None
+
+    def pipeline(self, pending):
+        encoded = [(kind, encode(*words)) for _, kind, words in pending]
+        ours = b"".join(data for _, data in encoded)
+        theirs = b"".join(data for kind, data in encoded if kind == "both")
+        cut = self.random.randrange(len(ours)) if ours else None
+        self.oracle.send(theirs, None)
+        self.larder.send(ours, cut if self.random.random() < 0.2 else None)
+        for index, kind, words in pending:
+            reply = self.larder.read()
+            if kind == "larder":
+                self.moved += reply[:1] in b"+:"
+                if reply == GONE:
+                    return Difference(index, words, reply, b"")
+                continue
+            expected = self.oracle.read()
+            self.commands += 1
+            if not compare.same(words, reply, expected):
+                return Difference(index, words, reply, expected)
+        return None
+
+    def walk(self, index, options):
+        ours, theirs = self.larder.walk(options), self.oracle.walk(options)
+        if ours == theirs:
+            return None
+        return Difference(index, [b"SCAN", b"(all)"] + options,
+                          repr(ours).encode(), repr(theirs).encode())
+
+    def random_key(self, index):
+        ours = self.larder.connection.command("RANDOMKEY")
+        keys = self.oracle.connection.command("KEYS", "*")
+        key = compare.value(ours)
+        if key in compare.value(keys) or (
+                key is None and compare.value(keys) == []):
+            return None
+        return Difference(index, [b"RANDOMKEY"], ours, keys)
+
+    def close(self):
+        self.larder.close()
+        self.oracle.close()

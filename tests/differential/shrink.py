@@ -1,0 +1,42 @@
+"""Delta debugging: the shortest program that still shows a difference."""
+
+import time
+
+
+def shrink(program, fails, deadline_s=60):
+    """`fails(program)` plays it. Removes ever smaller parts while it still
+    fails; a program of which no operation can be left out, unless time runs
+    out first."""
+    deadline = time.monotonic() + deadline_s
+    size = max(1, len(program) // 2)
+    while True:
+        at, removed = 0, False
+        while at < len(program):
+            shorter = program[:at] + program[at + size:]
+            if time.monotonic() > deadline:
+                return program
+            if fails(shorter):
+                program, removed = shorter, True
+            else:
+                at += size
+        if size == 1 and not removed:
+            return shorten_words(program, fails, deadline)
+        size = max(1, size // 2)
+
+
+def shorten_words(program, fails, deadline):
+    """Makes long words short where the difference stays."""
+    for index, (kind, words) in enumerate(program):
+        if kind not in ("both", "larder"):
+            continue
+        for at, word in enumerate(words):
+            for size in (0, 1, 44, 45, 255, 256, 512):
+                if size >= len(word) or time.monotonic() > deadline:
+                    break
+                shorter = words[:at] + [word[:size]] + words[at + 1:]
+                changed = list(program)
+                changed[index] = (kind, shorter)
+                if fails(changed):
+                    program, words = changed, shorter
+                    break
+    return program

@@ -159,26 +159,6 @@ static void put_line(struct reply *reply, char type, struct bytes text)
     reply->size += text.size + 3;
 }
 
-/* Prints into `small` or, when it does not fit, into fresh heap memory;
- * `*text` is what must be freed unless it is `small`. */
-static struct bytes print(char **text, char *small, size_t small_size,
-    const char *format, va_list arguments)
-{
-    va_list again;
-    int size;
-
-    va_copy(again, arguments);
-    *text = small;
-    size = vsnprintf(small, small_size, format, arguments);
-    check(size >= 0);
-    if ((size_t)size >= small_size) {
-        *text = xmalloc((size_t)size + 1);
-        vsnprintf(*text, (size_t)size + 1, format, again);
-    }
-    va_end(again);
-    return bytes_of(*text, (size_t)size);
-}
-
 void reply_status(struct reply *reply, const char *text)
 {
     put_line(reply, '+', bytes_of(text, strlen(text)));
@@ -204,18 +184,17 @@ static void note_error(struct reply *reply, struct bytes text)
 
 void reply_error(struct reply *reply, const char *format, ...)
 {
-    char small[256], *heap;
+    char *text = NULL;
     va_list arguments;
-    struct bytes text;
+    int size;
 
     va_start(arguments, format);
-    text = print(&heap, small, sizeof(small), format, arguments);
+    size = vasprintf(&text, format, arguments);
     va_end(arguments);
-    note_error(reply, text);
-    put_line(reply, '-', text);
-    if (heap != small) {
-        free(heap);
-    }
+    check(size >= 0);
+    note_error(reply, bytes_of(text, (size_t)size));
+    put_line(reply, '-', bytes_of(text, (size_t)size));
+    free(text);
 }
 
 void reply_integer(struct reply *reply, int64_t value)
@@ -243,15 +222,16 @@ void reply_bulk_text(struct reply *reply, const char *text)
 
 void reply_bulk_format(struct reply *reply, const char *format, ...)
 {
-    char small[256], *heap;
+    char *text = NULL;
     va_list arguments;
+    int size;
 
     va_start(arguments, format);
-    reply_bulk(reply, print(&heap, small, sizeof(small), format, arguments));
+    size = vasprintf(&text, format, arguments);
     va_end(arguments);
-    if (heap != small) {
-        free(heap);
-    }
+    check(size >= 0);
+    reply_bulk(reply, bytes_of(text, (size_t)size));
+    free(text);
 }
 
 void reply_bulk_integer(struct reply *reply, int64_t value)

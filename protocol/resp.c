@@ -59,39 +59,39 @@ static enum piece fail_not_bulk(struct resp_parser *parser, char got)
 
 /* ---- lines ---- */
 
-/* The length line at `at` when it has one to three digits and the window
- * reaches beyond it: stores the number, returns what follows. NULL: look
- * closer. As in Redis the byte behind CR is skipped whatever it is. */
-static inline const char *short_length(
+/* The size of the length line at `at` when it has one to three digits and the
+ * window reaches beyond it; the number goes to *length. 0: look closer. As in
+ * Redis the byte behind CR is skipped whatever it is. */
+static inline size_t short_length(
     const char *at, const char *end, uint32_t *length)
 {
     unsigned first, second, third;
 
     if (end - at < 6) {
-        return NULL;
+        return 0;
     }
     first = (unsigned char)at[1] - (unsigned)'0';
     if (first > 9) {
-        return NULL;
+        return 0;
     }
     if (at[2] == '\r') {
         *length = first;
-        return at + 4;
+        return 4;
     }
     second = (unsigned char)at[2] - (unsigned)'0';
     if (second > 9 || first == 0) {
-        return NULL;
+        return 0;
     }
     if (at[3] == '\r') {
         *length = first * 10 + second;
-        return at + 5;
+        return 5;
     }
     third = (unsigned char)at[3] - (unsigned)'0';
     if (third > 9 || at[4] != '\r') {
-        return NULL;
+        return 0;
     }
     *length = (first * 10 + second) * 10 + third;
-    return at + 6;
+    return 6;
 }
 
 /* Looks for the end of the line that begins at `at`. A line too long to be
@@ -116,13 +116,13 @@ static enum piece read_length(
 {
     const char *cr;
     uint32_t small;
-    const char *next = short_length(*at, end, &small);
+    size_t line = short_length(*at, end, &small);
     enum piece piece;
 
     *valid = true;
-    if (next != NULL) {
+    if (line > 0) {
         *length = small;
-        *at = next;
+        *at += line;
         return PIECE_OK;
     }
     piece = find_line_end(*at, end, '\r', &cr);
@@ -169,19 +169,24 @@ static enum piece read_count(
 static enum piece read_bulk_length(
     struct resp_parser *parser, const char **at, const char *end, size_t *size)
 {
-    const char *line = *at;
-    int64_t length;
+    int64_t length = -1;
     bool valid;
-    enum piece piece = read_length(at, end, &length, &valid);
+    enum piece piece;
+    char type;
 
+    if (*at == end) {
+        return PIECE_MORE;
+    }
+    type = **at;
+    piece = read_length(at, end, &length, &valid);
     if (piece == PIECE_MORE) {
         return PIECE_MORE;
     }
     if (piece == PIECE_ERROR) {
         return fail(parser, "too big bulk count string");
     }
-    if (*line != '$') {
-        return fail_not_bulk(parser, *line);
+    if (type != '$') {
+        return fail_not_bulk(parser, type);
     }
     if (!valid || length < 0 ||
         (uint64_t)length > parser->limits->max_bulk_bytes) {
@@ -299,15 +304,14 @@ static enum piece read_args(struct resp_parser *parser, const char **at,
     while (parser->args_left > 0) {
         size_t size = 0;
         uint32_t small = 0;
-        const char *data = short_length(*at, end, &small);
+        const char *data = *at;
+        size_t line = short_length(*at, end, &small);
 
-        if (data != NULL && **at == '$') {
+        if (line > 0 && **at == '$') {
+            data += line;
             size = small;
         } else {
-            enum piece piece;
-
-            data = *at;
-            piece = read_bulk_length(parser, &data, end, &size);
+            enum piece piece = read_bulk_length(parser, &data, end, &size);
             if (piece != PIECE_OK) {
                 return piece;
             }

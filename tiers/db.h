@@ -71,6 +71,10 @@ struct entry *db_set_string(struct db *db, struct bytes key,
 /* The same for a blob whose reference is taken over (*value becomes NULL). */
 struct entry *db_set_blob(struct db *db, struct bytes key,
     struct blob **value, int64_t expiry_ms, int64_t now_ms);
+/* As db_set_string, but an integer's digits stay text (embstr or raw), as
+ * INCRBYFLOAT leaves them. */
+struct entry *db_set_text(struct db *db, struct bytes key, struct bytes value,
+    int64_t expiry_ms, int64_t now_ms);
 /* VALUE. The string at `key` resized to `size` bytes, created when absent,
  * grown by zero bytes, writable until the next call; the encoding becomes
  * raw and the expiry stays. NULL when memory is exhausted. */

@@ -113,6 +113,12 @@ const struct command *command_find(struct bytes name);
 const struct command *command_find_sub(
     const struct command *container, struct bytes subcommand);
 bool command_is_container(const struct command *command);
+/* By a full name, "get" or "config|get"; NULL when there is none
+ * (commands/command.c). */
+const struct command *command_find_full(struct bytes name);
+/* The words of a row's key_flags (or of one part between ';') as a set
+ * (commands/command_getkeys.c). */
+void command_reply_key_flags(struct reply *reply, struct bytes flags);
 /* "get", or "config|get" for a subcommand, into `out`; returns `out`. */
 #define COMMAND_NAME_MAX 64
 const char *command_full_name(

@@ -162,7 +162,7 @@ void cmd_hello(struct request *request)
     if (!open && (conn->flags & CONN_AUTHENTICATED) == 0) {
         reply_error(request->reply,
             "NOAUTH HELLO must be called with the client already "
-            "authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
+            "authenticated, otherwise the HELLO AUTH <user> <pass> "
             "option can be used to authenticate the client and select the "
             "RESP protocol version at the same time");
         return;
@@ -178,9 +178,9 @@ void cmd_reset(struct request *request)
 {
     struct conn *conn = request->conn;
     monitor_remove(conn);
-    conn->flags &= ~(uint32_t)(CONN_REPLY_OFF | CONN_REPLY_SKIP |
-                               CONN_REPLY_SKIP_NOW | CONN_NO_EVICT |
-                               CONN_NO_TOUCH);
+    conn->flags &=
+        ~(uint32_t)(CONN_REPLY_OFF | CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW |
+                    CONN_NO_EVICT | CONN_NO_TOUCH);
     if (request->server->config.requirepass[0] != '\0') {
         conn->flags &= ~(uint32_t)CONN_AUTHENTICATED;
     }

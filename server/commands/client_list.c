@@ -1,0 +1,183 @@
+/* CLIENT LIST and CLIENT INFO: one line a connection. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/commands/client.h"
+#include "server/conn.h"
+#include "server/server.h"
+
+bool client_type_of(struct request *request, int index, enum client_type *type)
+{
+    static const struct {
+        const char *name;
+        enum client_type type;
+    } names[] = {
+        {"normal", CLIENT_NORMAL},
+        {"slave", CLIENT_REPLICA},
+        {"replica", CLIENT_REPLICA},
+        {"pubsub", CLIENT_PUBSUB},
+        {"master", CLIENT_MASTER},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (arg_is(request, index, names[i].name)) {
+            *type = names[i].type;
+            return true;
+        }
+    }
+    const struct bytes word = request->argv[index];
+    reply_error(request->reply, "ERR Unknown client type '%.*s'",
+        word.size < 128 ? (int)word.size : 128, word.data);
+    return false;
+}
+
+enum client_type client_type(const struct conn *conn)
+{
+    (void)conn; /* no replicas, no subscribers yet: all are alike */
+    return CLIENT_NORMAL;
+}
+
+static const char *flag_letters(const struct conn *conn, char *out)
+{
+    static const struct {
+        uint32_t flag;
+        char letter;
+    } letters[] = {
+        {CONN_MONITOR, 'O'},
+        {CONN_CLOSE_AFTER_REPLY, 'c'},
+        {CONN_CLOSING, 'A'},
+        {CONN_UNIX, 'U'},
+        {CONN_NO_EVICT, 'e'},
+        {CONN_NO_TOUCH, 'T'},
+    };
+    size_t size = 0;
+    for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
+        if ((conn->flags & letters[i].flag) != 0) {
+            out[size++] = letters[i].letter;
+        }
+    }
+    if (size == 0) {
+        out[size++] = 'N';
+    }
+    out[size] = '\0';
+    return out;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+static void write_line(FILE *out, struct conn *conn, int64_t now_ms)
+{
+    char peer[CONN_ADDRESS_BYTES], local[CONN_ADDRESS_BYTES];
+    char flags[16], command[COMMAND_NAME_MAX] = "NULL";
+    conn_address(conn, peer);
+    conn_local_address(conn, local);
+    if (conn->last_command != NULL) {
+        command_full_name(conn->last_command, command, sizeof(command));
+    }
+    size_t queued = conn_output_bytes(conn);
+    fprintf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s",
+        (unsigned long long)conn->id, peer, local, conn_fd(conn),
+        or_empty(conn->name));
+    fprintf(out, " age=%lld idle=%lld flags=%s db=%u",
+        (long long)(now_ms - conn->created_ms) / 1000,
+        (long long)(now_ms - conn->last_used_ms) / 1000,
+        flag_letters(conn, flags), conn->db);
+    fprintf(out, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=0",
+        conn_input_bytes(conn));
+    fprintf(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
+        queued > 0, queued);
+    fprintf(out, " tot-mem=%zu events=%s cmd=%s user=default redir=-1",
+        conn_memory_bytes(conn), queued > 0 ? "rw" : "r", command);
+    fprintf(out, " resp=%u lib-name=%s lib-ver=%s\n", conn->resp_version,
+        or_empty(conn->lib_name), or_empty(conn->lib_version));
+}
+
+/* Which lines CLIENT LIST wants: all, those of a type, or those whose ids
+ * are arguments from `first_id` on. */
+struct list_filter {
+    bool by_type;
+    enum client_type type;
+    int first_id;
+};
+
+static bool list_arguments(struct request *request, struct list_filter *filter)
+{
+    *filter = (struct list_filter){0};
+    if (request->argc == 2) {
+        return true;
+    }
+    if (request->argc == 4 && arg_is(request, 2, "type")) {
+        filter->by_type = true;
+        return client_type_of(request, 3, &filter->type);
+    }
+    if (request->argc < 4 || !arg_is(request, 2, "id")) {
+        error_syntax(request);
+        return false;
+    }
+    filter->first_id = 3;
+    for (int i = 3; i < request->argc; i++) {
+        int64_t id;
+        if (!bytes_to_int64(request->argv[i], &id)) {
+            reply_error(request->reply, "ERR Invalid client ID");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void write_by_id(struct request *request, int first_id, FILE *out)
+{
+    for (int i = first_id; i < request->argc; i++) {
+        int64_t id = 0;
+        bytes_to_int64(request->argv[i], &id);
+        struct conn *conn = conn_find(request->server, (uint64_t)id);
+        if (conn != NULL) {
+            write_line(out, conn, request->now_ms);
+        }
+    }
+}
+
+static void write_all(
+    struct request *request, const struct list_filter *filter, FILE *out)
+{
+    struct conn *conn = request->server->conns;
+    for (; conn != NULL; conn = conn->next) {
+        if (!filter->by_type || client_type(conn) == filter->type) {
+            write_line(out, conn, request->now_ms);
+        }
+    }
+}
+
+void cmd_client_list(struct request *request)
+{
+    struct list_filter filter;
+    if (!list_arguments(request, &filter)) {
+        return;
+    }
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    check(out != NULL);
+    if (filter.first_id > 0) {
+        write_by_id(request, filter.first_id, out);
+    } else {
+        write_all(request, &filter, out);
+    }
+    fclose(out);
+    reply_verbatim(request->reply, "txt", bytes_of(text, size));
+    free(text);
+}
+
+void cmd_client_info(struct request *request)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    check(out != NULL);
+    write_line(out, request->conn, request->now_ms);
+    fclose(out);
+    reply_verbatim(request->reply, "txt", bytes_of(text, size));
+    free(text);
+}

@@ -192,6 +192,10 @@ void reply_error(struct reply *reply, const char *format, ...)
     size = vasprintf(&text, format, arguments);
     va_end(arguments);
     check(size >= 0);
+    /* Line ends inside become spaces, those at the end go: as in Redis. */
+    while (size > 0 && (text[size - 1] == '\r' || text[size - 1] == '\n')) {
+        size--;
+    }
     note_error(reply, bytes_of(text, (size_t)size));
     put_line(reply, '-', bytes_of(text, (size_t)size));
     free(text);

@@ -43,7 +43,7 @@ size_t reply_pending_bytes(const struct reply *reply);
 void reply_status(struct reply *reply, const char *text);
 void reply_ok(struct reply *reply);
 /* "-text\r\n": text begins with its code ("ERR ..."), printf-like; CR and LF
- * inside become spaces. */
+ * inside become spaces, those at the end are dropped. */
 void reply_error(struct reply *reply, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void reply_integer(struct reply *reply, int64_t value);

@@ -62,7 +62,7 @@ static void on_scanned(
 }
 
 /* As strtoul reads it, which clients rely on: a sign is allowed, leading
- * space is not, nothing at all is 0. */
+ * space is not, nothing at all is 0, a zero byte ends it. */
 static bool parse_cursor(struct request *request, uint64_t *cursor)
 {
     char text[64];
@@ -76,8 +76,8 @@ static bool parse_cursor(struct request *request, uint64_t *cursor)
         text[argument.size] = '\0';
         errno = 0;
         *cursor = strtoul(text, &end, 10);
-        valid = !isspace((unsigned char)text[0]) && errno != ERANGE &&
-                end == text + argument.size;
+        valid =
+            !isspace((unsigned char)text[0]) && errno != ERANGE && *end == '\0';
     }
     if (!valid) {
         reply_error(request->reply, "ERR invalid cursor");

@@ -15,28 +15,29 @@ struct server;
 struct batch_command {
     struct resp_command parsed;
     const struct command *row; /* NULL: unknown */
+    bool is_container;         /* argv[1] picks the row proper */
 };
 
+/* Zeroed struct = empty. */
 struct batch {
     struct resp_args args;
     struct batch_command commands[BATCH_COMMANDS];
     unsigned count, next; /* next: the first that has not run */
 };
 
-void batch_init(struct batch *batch);
-void batch_finish(struct batch *batch);
-
 enum batch_result {
     BATCH_DONE,   /* everything whole has run; the rest needs more input */
     BATCH_PARKED, /* the connection waits; what has not run is kept */
-    BATCH_CLOSED, /* the connection is going away */
+    BATCH_CLOSED, /* the connection is going away: drop its input */
 };
 
-/* Parses and runs what is in window[*offset...size), moving *offset behind
- * what was used up. The replies are in server->reply. */
+/* Parses and runs what is in window[conn->input_used ... size). Updates
+ * conn->input_used. The replies are in server->reply, unless they have become
+ * so many that some were flushed. BATCH_PARKED: the arguments of the batch
+ * that was moved to conn->park still lie in the window. */
 enum batch_result batch_run_input(
-    struct conn *conn, const char *window, size_t size, size_t *offset);
-/* Runs commands of `batch` from batch->next on. */
+    struct conn *conn, const char *window, size_t size);
+/* Runs the commands of `batch` from batch->next on. */
 enum batch_result batch_run(struct conn *conn, struct batch *batch);
 
 #endif

@@ -15,8 +15,8 @@ uint64_t server_mono_us(void);
 
 /* How ticks relate to time; measured against the monotonic clock. */
 struct clock {
-    uint64_t first_ticks, first_us;
-    uint64_t ns_per_tick_q32; /* nanoseconds in a tick, times 2^32 */
+    uint64_t first_ticks, first_ns;
+    uint64_t ns_per_tick_q20; /* nanoseconds in a tick, times 2^20 */
 };
 
 uint64_t clock_mono_ns(void);
@@ -30,16 +30,16 @@ static inline uint64_t clock_ticks(void)
 #endif
 }
 
-/* Takes a few milliseconds: call once at start. */
+/* Takes a millisecond: call once at start. */
 void clock_init(struct clock *clock);
 /* Measures again over the longer time since; call now and then. */
 void clock_adjust(struct clock *clock);
+
+/* For spans of up to an hour. */
 static inline uint64_t clock_ticks_to_ns(
     const struct clock *clock, uint64_t ticks)
 {
-    __extension__ unsigned __int128 product = ticks;
-    product *= clock->ns_per_tick_q32;
-    return (uint64_t)(product >> 32);
+    return (ticks * clock->ns_per_tick_q20) >> 20;
 }
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "protocol/reply.h"
 #include "protocol/resp.h"
+#include "server/batch.h"
 #include "tiers/engine.h"
 
 struct server;
@@ -39,17 +40,18 @@ enum conn_flags {
     CONN_NO_TOUCH = 1 << 10,
     CONN_READING = 1 << 11,      /* the loop delivers its input */
     CONN_OUTPUT_HELD = 1 << 12,  /* replies wait for a sync */
-    CONN_IN_BATCH = 1 << 13,     /* its commands are being run right now */
-    CONN_FLUSH_QUEUED = 1 << 14, /* in server->flush_list */
+    CONN_FLUSH_QUEUED = 1 << 13, /* in server->flush_list */
 };
 
 enum conn_wait {
     CONN_WAIT_NONE,
-    CONN_WAIT_FETCH, /* for values on disk */
-    CONN_WAIT_ROOM,  /* for memory */
-    CONN_WAIT_SYNC,  /* for its writes to be durable */
-    CONN_WAIT_PAUSE, /* CLIENT PAUSE */
-    CONN_WAIT_TURN,  /* its share of this turn is used up */
+    CONN_WAIT_FETCH,  /* for values on disk */
+    CONN_WAIT_ROOM,   /* for memory */
+    CONN_WAIT_SYNC,   /* for its writes to be durable */
+    CONN_WAIT_PAUSE,  /* CLIENT PAUSE */
+    CONN_WAIT_TURN,   /* its share of this turn is used up */
+    CONN_WAIT_OUTPUT, /* for the client to read its replies */
+    CONN_WAIT_RETRY,  /* a handler's own wait */
 };
 
 struct conn {
@@ -77,8 +79,8 @@ struct conn {
     /* Input that could not be used up: an incomplete command, or all that
      * came in behind a command that waits. Heap, NULL when there is none. */
     char *input;
-    size_t input_size, input_capacity;
-    struct park *park; /* while CONN_PARKED */
+    size_t input_size, input_used; /* used: parsed already, not yet run */
+    struct park *park;             /* while CONN_PARKED */
     /* Replies the socket did not take at once. */
     struct segment *output_first, *output_last;
     size_t output_bytes;
@@ -98,6 +100,8 @@ struct conn *conn_create(
 void conn_close_soon(struct conn *conn);
 /* Closes it once everything queued has been written. */
 void conn_close_after_reply(struct conn *conn);
+/* What the parser allows it now. */
+const struct resp_limits *conn_limits(const struct conn *conn);
 /* Starts or stops delivery of input, by what the connection's state says. */
 void conn_update_reading(struct conn *conn);
 
@@ -133,8 +137,9 @@ void conn_send(struct conn *conn, struct bytes bytes);
 /* uv_read_start's callbacks. */
 void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer);
 void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
-/* Goes on with kept input, after a park has ended. */
-void conn_resume_input(struct conn *conn);
+/* What follows when the commands of a parked batch have been run again, with
+ * that result: the input behind them, the replies. */
+void conn_go_on(struct conn *conn, enum batch_result result);
 
 /* Sends what is in `reply` (which is cleared) behind what is queued already.
  * While CONN_OUTPUT_HELD it is only queued. */
@@ -145,6 +150,9 @@ void conn_write_queued(struct conn *conn);
 void conn_free_output(struct conn *conn);
 /* Writes for all of server->flush_list. */
 void conn_flush_list(struct server *server);
+/* A connection with more output than this queued is not read from: whoever
+ * does not read gets no more answers. */
+size_t conn_output_pause_bytes(const struct server *server);
 /* Disconnects readers that are too slow: client-output-buffer-limit and the
  * bound that always holds. False when the connection is being closed. */
 bool conn_check_output_limit(struct conn *conn);

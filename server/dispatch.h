@@ -4,10 +4,12 @@
 #define LARDER_SERVER_DISPATCH_H
 
 #include "protocol/bytes.h"
+#include "tiers/dry/store.h"
 
 struct blob;
 struct command;
 struct conn;
+struct request;
 
 /* Rows found lately, by the very bytes of the name: pipelines use few names
  * and spell them alike. Zeroed struct = empty. */
@@ -17,26 +19,40 @@ struct command_cache {
         char name[16];
         size_t size;
         const struct command *row;
+        bool is_container;
     } slots[COMMAND_CACHE_SLOTS];
 };
-/* As command_find, but quick. Containers are not resolved to subcommands. */
+/* As command_find, but quick; *is_container as command_is_container. */
 const struct command *command_cache_find(
-    struct command_cache *cache, struct bytes name);
+    struct command_cache *cache, struct bytes name, bool *is_container);
 
 enum dispatch_result {
-    DISPATCH_DONE,   /* answered */
-    DISPATCH_PARKED, /* must wait; dispatch again when it was let go */
+    DISPATCH_DONE,        /* answered */
+    DISPATCH_NEEDS_FETCH, /* a needed value is on disk: call park_for_fetch */
+    DISPATCH_PARKED,      /* waits; dispatch again when it was let go */
 };
 
-/* One command of a connection. `row` is what command_cache_find gave for
- * argv[0], `blobs` is as in struct request. */
+/* One command of a connection. `row` and `is_container` are what
+ * command_cache_find gave for argv[0], `blobs` is as in struct request. */
 struct dispatch_input {
     const struct command *row;
-    const struct bytes *argv;
+    bool is_container;
     int argc;
+    const struct bytes *argv;
     struct blob **blobs;
 };
 enum dispatch_result command_dispatch(
     struct conn *conn, const struct dispatch_input *input);
+/* Answers for a command whose values could not be fetched: the cause, or
+ * DRY_OK when they could not be kept in RAM. */
+void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
+    enum dry_result cause);
+
+/* Calls fn(context, key) for each key of the request whose value its handler
+ * needs and that is on disk, until fn returns false. True when there was
+ * any. */
+typedef bool dry_key_fn(void *context, struct bytes key);
+bool request_each_dry_key(
+    const struct request *request, dry_key_fn *fn, void *context);
 
 #endif

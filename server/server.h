@@ -40,26 +40,26 @@ struct server {
     struct latency *latency;
 
     struct listener *listeners;
-    int spare_fd; /* given up to refuse a client when descriptors run out */
 
     struct conn *conns; /* every client, newest first (conn.h) */
     unsigned conn_count;
     struct conn *conn_by_id; /* uthash, key conn->id */
     uint64_t next_conn_id;
     struct conn *monitors;
-    struct conn *flush_list; /* have output queued from outside */
-    struct park *ready;      /* parks that may go on (park.h) */
+    struct conn *flush_list;         /* have output queued from outside */
+    struct park *ready, *ready_last; /* may go on (park.h) */
 
     /* Shared by all connections while their input is handled. */
     struct batch batch;
     struct command_cache commands;
     struct reply reply;
     struct scratch scratch;
-    char *read_buffer;        /* READ_BUFFER_BYTES, never zeroed */
-    struct conn *last_reader; /* and how much it had in this turn */
+    char *read_buffer;       /* READ_BUFFER_BYTES, never zeroed */
+    uint64_t last_reader_id; /* and how much it had in this turn: */
     size_t last_reader_bytes;
-    size_t kept_input_bytes;    /* sum over all connections */
-    size_t queued_output_bytes; /* the same */
+    size_t queued_output_bytes;              /* sum over all connections */
+    struct resp_limits limits, guest_limits; /* authenticated or not */
+    uint64_t maxmemory_bytes;                /* effective */
 
     int64_t start_ms; /* wall clock at start */
     uint64_t start_mono_ms;
@@ -71,15 +71,26 @@ struct server {
     int exit_code;
     int64_t clients_paused_until_ms; /* CLIENT PAUSE */
     bool pause_writes_only;
+    bool engine_has_more;      /* engine_turn wants to be called again */
+    uint64_t last_second_us;   /* cron's */
+    size_t conn_input_bytes;   /* what connections take, output aside */
     int64_t checkpoint_try_ms; /* when `save` last started one */
-    bool checkpoint_failed;    /* the last one; stops writes */
+    bool checkpoint_running;
+    bool checkpoint_failed; /* the last one: writes are refused */
 };
 
 #define READ_BUFFER_BYTES ((size_t)256 * 1024)
+/* What the parser keeps of an unauthenticated client's command. */
+#define GUEST_INPUT_BYTES ((size_t)1024 * 1024)
 
 /* The effective maxmemory: as configured, or 60 % of what the machine or its
  * control group has. Also what CONFIG SET maxmemory gives the engine. */
 uint64_t server_maxmemory_bytes(const struct config *config);
+
+/* Parser limits from the configuration: at start and after CONFIG SET. */
+void server_set_limits(struct server *server);
+/* SIGTERM and SIGINT. */
+void server_watch_signals(struct server *server);
 
 /* Runs the server until it is told to stop; the exit code. `server->config`
  * has been loaded. */

@@ -18,6 +18,7 @@ uint64_t histogram_percentile(const struct histogram *histogram, double p);
 
 struct command_stats { /* one a command row */
     uint64_t calls, usec, rejected_calls, failed_calls;
+    uint32_t ns_rest; /* of usec */
     struct histogram *latency; /* allocated at the first call */
 };
 

@@ -1,0 +1,431 @@
+/* Replies to the socket. Mostly one write takes all; what the socket does not
+ * take becomes segments in a queue, and libuv is asked, one write at a time,
+ * to say when there is room again. */
+#include <stdlib.h>
+
+#include "server/conn.h"
+#include "server/park.h"
+#include "server/server.h"
+
+#define SEGMENT_BYTES ((size_t)16 * 1024)
+#define WRITE_BUFFERS 64
+/* See conn_output_pause_bytes. */
+#define PAUSE_BYTES ((size_t)64 * 1024 * 1024)
+#define PAUSE_BYTES_TIGHT ((size_t)1024 * 1024)
+/* What an unauthenticated client may leave unread. */
+#define GUEST_OUTPUT_BYTES 1024
+
+/* A stretch of queued output: bytes of its own, or of a blob. Never moves,
+ * because a write under way points into it. */
+struct segment {
+    struct segment *next;
+    struct blob *blob; /* one reference held; NULL: own bytes */
+    size_t start, size, capacity;
+    char bytes[];
+};
+
+struct writer {
+    uv_write_t request;
+    struct conn *conn;
+    size_t size;
+};
+
+/* ---- the queue ---- */
+
+static void add_segment(struct conn *conn, struct segment *segment)
+{
+    if (conn->output_last != NULL) {
+        conn->output_last->next = segment;
+    } else {
+        conn->output_first = segment;
+    }
+    conn->output_last = segment;
+}
+
+static struct segment *create_segment(struct conn *conn, size_t capacity)
+{
+    struct segment *segment = xmalloc(sizeof(*segment) + capacity);
+    *segment = (struct segment){.capacity = capacity};
+    add_segment(conn, segment);
+    return segment;
+}
+
+static void count_queued(struct conn *conn, size_t size)
+{
+    conn->output_bytes += size;
+    conn->server->queued_output_bytes += size;
+}
+
+static void queue_bytes(struct conn *conn, struct bytes bytes)
+{
+    struct segment *last = conn->output_last;
+    count_queued(conn, bytes.size);
+    if (last != NULL && last->blob == NULL && last->capacity > last->size) {
+        size_t room = last->capacity - last->size;
+        size_t size = bytes.size < room ? bytes.size : room;
+        memcpy(last->bytes + last->size, bytes.data, size);
+        last->size += size;
+        bytes = bytes_of(bytes.data + size, bytes.size - size);
+    }
+    if (bytes.size > 0) {
+        size_t capacity =
+            bytes.size > SEGMENT_BYTES ? bytes.size : SEGMENT_BYTES;
+        last = create_segment(conn, capacity);
+        memcpy(last->bytes, bytes.data, bytes.size);
+        last->size = bytes.size;
+    }
+}
+
+static void queue_blob(struct conn *conn, struct blob *blob, size_t start)
+{
+    struct segment *segment = create_segment(conn, 0);
+    segment->blob = blob_ref(blob);
+    segment->start = start;
+    segment->size = blob->size;
+    count_queued(conn, blob->size - start);
+}
+
+static void free_segment(struct segment *segment)
+{
+    blob_unref(segment->blob);
+    free(segment);
+}
+
+static void consume(struct conn *conn, size_t size)
+{
+    conn->output_bytes -= size;
+    conn->server->queued_output_bytes -= size;
+    while (size > 0) {
+        struct segment *first = conn->output_first;
+        size_t left = first->size - first->start;
+        if (size < left) {
+            first->start += size;
+            return;
+        }
+        size -= left;
+        conn->output_first = first->next;
+        if (first->next == NULL) {
+            conn->output_last = NULL;
+        }
+        free_segment(first);
+    }
+}
+
+void conn_free_output(struct conn *conn)
+{
+    consume(conn, conn->output_bytes);
+}
+
+size_t conn_output_bytes(const struct conn *conn)
+{
+    size_t written = 0;
+    if (conn->writer != NULL) {
+        written =
+            conn->writer->size - uv_stream_get_write_queue_size(&conn->stream);
+    }
+    return conn->output_bytes - written;
+}
+
+/* ---- a reply as a row of buffers ---- */
+
+/* Calls for each piece of the reply behind its first `skip` bytes. */
+typedef bool piece_fn(
+    void *context, struct bytes piece, struct blob *blob, size_t start);
+
+static bool each_piece(
+    const struct reply *reply, size_t skip, piece_fn *fn, void *context)
+{
+    size_t at = 0;
+    for (size_t i = 0; i <= reply->splice_count; i++) {
+        bool last = i == reply->splice_count;
+        size_t end = last ? reply->size : reply->splices[i].at;
+        size_t size = end - at;
+        size_t skipped = skip < size ? skip : size;
+        skip -= skipped;
+        if (size > skipped &&
+            !fn(context, bytes_of(reply->data + at + skipped, size - skipped),
+                NULL, 0)) {
+            return false;
+        }
+        at = end;
+        if (last) {
+            break;
+        }
+        struct blob *blob = reply->splices[i].blob;
+        skipped = skip < blob->size ? skip : blob->size;
+        skip -= skipped;
+        if (blob->size > skipped &&
+            !fn(context, bytes_of(blob->data + skipped, blob->size - skipped),
+                blob, skipped)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct gather {
+    uv_buf_t buffers[WRITE_BUFFERS];
+    unsigned count;
+    size_t size;
+};
+
+static void gather_add(struct gather *gather, struct bytes piece)
+{
+    gather->buffers[gather->count++] =
+        (uv_buf_t){.base = (char *)(uintptr_t)piece.data, .len = piece.size};
+    gather->size += piece.size;
+}
+
+static bool gather_piece(
+    void *context, struct bytes piece, struct blob *blob, size_t start)
+{
+    (void)blob;
+    (void)start;
+    struct gather *gather = context;
+    gather_add(gather, piece);
+    return gather->count < WRITE_BUFFERS;
+}
+
+static bool queue_piece(
+    void *context, struct bytes piece, struct blob *blob, size_t start)
+{
+    struct conn *conn = context;
+    if (blob != NULL) {
+        queue_blob(conn, blob, start);
+    } else {
+        queue_bytes(conn, piece);
+    }
+    return true;
+}
+
+/* ---- writing ---- */
+
+/* Bytes the kernel took; 0 when it takes no more just now. A broken
+ * connection is closed. */
+static size_t write_now(struct conn *conn, uv_buf_t *buffers, unsigned count)
+{
+    int wrote = uv_try_write(&conn->stream, buffers, count);
+    if (wrote < 0) {
+        if (wrote != UV_EAGAIN) {
+            conn_close_soon(conn);
+        }
+        return 0;
+    }
+    conn->server->stats.net_output_bytes += (size_t)wrote;
+    conn->server->stats.writes_processed++;
+    return (size_t)wrote;
+}
+
+/* Writes what the socket takes of a reply; how many bytes that was. */
+static size_t write_reply(struct conn *conn, const struct reply *reply)
+{
+    if (reply->splice_count == 0) {
+        uv_buf_t buffer = {.base = reply->data, .len = reply->size};
+        return write_now(conn, &buffer, 1);
+    }
+    size_t wrote = 0;
+    for (;;) {
+        struct gather gather = {.count = 0};
+        each_piece(reply, wrote, gather_piece, &gather);
+        if (gather.count == 0) {
+            return wrote;
+        }
+        size_t size = write_now(conn, gather.buffers, gather.count);
+        wrote += size;
+        if (size < gather.size) {
+            return wrote;
+        }
+    }
+}
+
+void conn_flush(struct conn *conn, struct reply *reply)
+{
+    size_t size = reply_pending_bytes(reply);
+    if (size == 0) {
+        return;
+    }
+    size_t wrote = 0;
+    if (conn->output_first == NULL && (conn->flags & CONN_OUTPUT_HELD) == 0) {
+        wrote = write_reply(conn, reply);
+    }
+    if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
+        each_piece(reply, wrote, queue_piece, conn);
+        if (conn_check_output_limit(conn)) {
+            conn_write_queued(conn);
+        }
+    }
+    reply_clear(reply);
+}
+
+static void gather_queue(const struct conn *conn, struct gather *gather)
+{
+    for (const struct segment *segment = conn->output_first;
+         segment != NULL && gather->count < WRITE_BUFFERS;
+         segment = segment->next) {
+        const char *base =
+            segment->blob != NULL ? segment->blob->data : segment->bytes;
+        gather_add(gather,
+            bytes_of(base + segment->start, segment->size - segment->start));
+    }
+}
+
+/* All that was queued has been written. */
+static void output_drained(struct conn *conn)
+{
+    if ((conn->flags & CONN_CLOSE_AFTER_REPLY) != 0) {
+        conn_close_soon(conn);
+    }
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct writer *writer = (struct writer *)request;
+    struct conn *conn = writer->conn;
+    size_t size = writer->size;
+    conn->writer = NULL;
+    free(writer);
+    if ((conn->flags & CONN_CLOSING) != 0) {
+        return;
+    }
+    if (status < 0) {
+        conn_close_soon(conn);
+        return;
+    }
+    conn->server->stats.net_output_bytes += size;
+    conn->server->stats.writes_processed++;
+    consume(conn, size);
+    conn_write_queued(conn);
+}
+
+static void start_writer(struct conn *conn)
+{
+    struct gather gather = {.count = 0};
+    gather_queue(conn, &gather);
+    struct writer *writer = xcalloc(1, sizeof(*writer));
+    writer->conn = conn;
+    writer->size = gather.size;
+    conn->writer = writer;
+    if (uv_write(&writer->request, &conn->stream, gather.buffers, gather.count,
+            on_written) != 0) {
+        conn->writer = NULL;
+        free(writer);
+        conn_close_soon(conn);
+    }
+}
+
+void conn_write_queued(struct conn *conn)
+{
+    uint32_t blocked = CONN_CLOSING | CONN_OUTPUT_HELD;
+    if ((conn->flags & blocked) != 0 || conn->writer != NULL) {
+        return;
+    }
+    while (conn->output_first != NULL) {
+        struct gather gather = {.count = 0};
+        gather_queue(conn, &gather);
+        size_t wrote = write_now(conn, gather.buffers, gather.count);
+        if ((conn->flags & CONN_CLOSING) != 0) {
+            return;
+        }
+        consume(conn, wrote);
+        if (wrote < gather.size) {
+            start_writer(conn);
+            break;
+        }
+    }
+    if ((conn->flags & CONN_CLOSING) != 0) {
+        return;
+    }
+    if (conn->output_first == NULL) {
+        output_drained(conn);
+    }
+    if (conn->wait == CONN_WAIT_OUTPUT &&
+        conn_output_bytes(conn) <= conn_output_pause_bytes(conn->server) / 2) {
+        park_end(conn);
+    }
+    conn_update_reading(conn);
+}
+
+void conn_send(struct conn *conn, struct bytes bytes)
+{
+    if ((conn->flags & (CONN_CLOSING | CONN_CLOSE_AFTER_REPLY)) != 0) {
+        return;
+    }
+    queue_bytes(conn, bytes);
+    if ((conn->flags & CONN_FLUSH_QUEUED) == 0) {
+        conn->flags |= CONN_FLUSH_QUEUED;
+        conn->flush_next = conn->server->flush_list;
+        conn->server->flush_list = conn;
+    }
+}
+
+void conn_flush_list(struct server *server)
+{
+    while (server->flush_list != NULL) {
+        struct conn *conn = server->flush_list;
+        server->flush_list = conn->flush_next;
+        conn->flags &= ~(uint32_t)CONN_FLUSH_QUEUED;
+        if (conn_check_output_limit(conn)) {
+            conn_write_queued(conn);
+        }
+    }
+}
+
+/* ---- limits ---- */
+
+size_t conn_output_pause_bytes(const struct server *server)
+{
+    bool tight = server->queued_output_bytes > server->maxmemory_bytes / 8;
+    return tight ? PAUSE_BYTES_TIGHT : PAUSE_BYTES;
+}
+
+/* Redis lets a normal client's output grow without end by default; here half
+ * of maxmemory is the end for any. */
+static size_t hard_limit(
+    const struct conn *conn, const struct output_limit *limit)
+{
+    if ((conn->flags & CONN_AUTHENTICATED) == 0) {
+        return GUEST_OUTPUT_BYTES;
+    }
+    size_t bound = conn->server->maxmemory_bytes / 2;
+    if (bound < PAUSE_BYTES) {
+        bound = PAUSE_BYTES;
+    }
+    return limit->hard_bytes != 0 && limit->hard_bytes < bound
+               ? limit->hard_bytes
+               : bound;
+}
+
+static bool soft_limit_reached(
+    struct conn *conn, const struct output_limit *limit, size_t size)
+{
+    if (limit->soft_bytes == 0 || size <= limit->soft_bytes) {
+        conn->output_over_soft_ms = 0;
+        return false;
+    }
+    int64_t now_ms = server_now_ms();
+    if (conn->output_over_soft_ms == 0) {
+        conn->output_over_soft_ms = now_ms;
+    }
+    return now_ms - conn->output_over_soft_ms >
+           (int64_t)limit->soft_seconds * 1000;
+}
+
+bool conn_check_output_limit(struct conn *conn)
+{
+    struct server *server = conn->server;
+    enum output_class class =
+        (conn->flags & CONN_MONITOR) ? OUTPUT_REPLICA : OUTPUT_NORMAL;
+    const struct output_limit *limit =
+        &server->config.client_output_buffer_limit[class];
+    size_t size = conn_output_bytes(conn);
+    if (size <= hard_limit(conn, limit) &&
+        !soft_limit_reached(conn, limit, size)) {
+        return true;
+    }
+    log_line(&server->log, LOG_WARNING,
+        "Client id=%llu closed for overcoming of output buffer limits.",
+        (unsigned long long)conn->id);
+    server->stats.output_limit_disconnections++;
+    conn_close_soon(conn);
+    return false;
+}

@@ -1,0 +1,403 @@
+#include "server/dispatch.h"
+
+#include <stdio.h>
+
+#include "server/conn.h"
+#include "server/monitor.h"
+#include "server/park.h"
+#include "server/server.h"
+
+/* As much of a client's words as an error shows. */
+#define SHOWN_BYTES 128
+/* A command that took longer has made the batch's time of day stale. */
+#define STALE_CLOCK_NS 500000
+
+static unsigned cache_slot(struct bytes name)
+{
+    const unsigned char *data = (const unsigned char *)name.data;
+    unsigned mixed = data[0] * 33U + data[name.size / 2] * 5U +
+                     data[name.size - 1] + (unsigned)name.size;
+    return mixed % COMMAND_CACHE_SLOTS;
+}
+
+const struct command *command_cache_find(
+    struct command_cache *cache, struct bytes name, bool *is_container)
+{
+    if (name.size == 0 || name.size > sizeof(cache->slots[0].name)) {
+        const struct command *row = command_find(name);
+        *is_container = row != NULL && command_is_container(row);
+        return row;
+    }
+    struct command_cache_slot *slot = &cache->slots[cache_slot(name)];
+    if (slot->size != name.size ||
+        memcmp(slot->name, name.data, name.size) != 0) {
+        memcpy(slot->name, name.data, name.size);
+        slot->size = name.size;
+        slot->row = command_find(name);
+        slot->is_container =
+            slot->row != NULL && command_is_container(slot->row);
+    }
+    *is_container = slot->is_container;
+    return slot->row;
+}
+
+/* ---- refusals ---- */
+
+static void refuse_unknown(struct request *request)
+{
+    char shown[SHOWN_BYTES + 64];
+    size_t used = 0;
+    shown[0] = '\0';
+    for (int i = 1; i < request->argc && used < SHOWN_BYTES; i++) {
+        struct bytes word = request->argv[i];
+        size_t room = SHOWN_BYTES - used;
+        int size = (int)(word.size < room ? word.size : room);
+        int wrote = snprintf(shown + used, sizeof(shown) - used, "'%.*s' ",
+            size, word.data == NULL ? "" : word.data);
+        used += (size_t)wrote;
+    }
+    struct bytes name = request->argv[0];
+    int size = name.size < SHOWN_BYTES ? (int)name.size : SHOWN_BYTES;
+    reply_error(request->reply,
+        "ERR unknown command '%.*s', with args beginning with: %s", size,
+        name.data == NULL ? "" : name.data, shown);
+}
+
+/* What a browser sends when a web page makes it talk to us. */
+static bool is_http(struct bytes name)
+{
+    return bytes_equal_nocase(name, "post") ||
+           bytes_equal_nocase(name, "host:");
+}
+
+static void hang_up_on_http(struct conn *conn)
+{
+    char address[CONN_ADDRESS_BYTES];
+    conn_address(conn, address);
+    log_line(&conn->server->log, LOG_WARNING,
+        "Possible SECURITY ATTACK detected. %s sent an HTTP request, as when "
+        "a web page abuses a browser to reach this server. Connection closed.",
+        address);
+    conn_close_soon(conn);
+}
+
+/* The row that runs: a container's subcommand where there is one. NULL after
+ * an error has been answered. */
+static const struct command *resolve_row(
+    struct request *request, const struct dispatch_input *input)
+{
+    if (input->row == NULL) {
+        if (is_http(request->argv[0])) {
+            hang_up_on_http(request->conn);
+        } else {
+            refuse_unknown(request);
+        }
+        return NULL;
+    }
+    if (!input->is_container || input->argc < 2) {
+        return input->row;
+    }
+    const struct command *row = command_find_sub(input->row, input->argv[1]);
+    if (row == NULL) {
+        request->command = input->row;
+        error_unknown_subcommand(request);
+    }
+    return row;
+}
+
+static bool arity_fits(const struct command *row, int argc)
+{
+    return row->arity >= 0 ? argc == row->arity : argc >= -row->arity;
+}
+
+/* Errors that do not depend on keys or memory. */
+static bool may_run(struct request *request)
+{
+    const struct command *row = request->command;
+    struct server *server = request->server;
+    if (!arity_fits(row, request->argc) || row->handler == NULL) {
+        error_arity(request);
+        return false;
+    }
+    if ((request->conn->flags & CONN_AUTHENTICATED) == 0 &&
+        (row->flags & CMD_NO_AUTH) == 0) {
+        reply_error(request->reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    if (server->loading && (row->flags & CMD_LOADING) == 0) {
+        reply_error(
+            request->reply, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
+    if (server->checkpoint_failed && (row->flags & CMD_WRITE) != 0) {
+        reply_error(request->reply,
+            "MISCONF Redis is configured to save RDB snapshots, but it's "
+            "currently unable to persist to disk. Commands that may modify "
+            "the data set are disabled, because this instance is configured "
+            "to report errors during writes if RDB snapshotting fails "
+            "(stop-writes-on-bgsave-error option). Please check the Redis "
+            "logs for details about the RDB error.");
+        return false;
+    }
+    return true;
+}
+
+/* ---- waits ---- */
+
+static bool is_paused(const struct request *request)
+{
+    const struct server *server = request->server;
+    if (server->clients_paused_until_ms <= request->now_ms) {
+        return false;
+    }
+    return !server->pause_writes_only ||
+           (request->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
+}
+
+static size_t argument_bytes(const struct request *request)
+{
+    size_t size = 0;
+    for (int i = 1; i < request->argc; i++) {
+        size += request->argv[i].size;
+    }
+    return size;
+}
+
+/* Room for a command that may need memory. */
+static enum dispatch_result admit(struct request *request, bool *refused)
+{
+    switch (engine_admit(
+        request->engine, argument_bytes(request), request->now_ms)) {
+    case ENGINE_ADMIT:
+        break;
+    case ENGINE_PARK:
+        park_for_room(request->conn);
+        return DISPATCH_PARKED;
+    case ENGINE_REFUSE_OOM:
+        error_oom(request);
+        *refused = true;
+        break;
+    case ENGINE_REFUSE_DISK:
+        reply_error(request->reply,
+            "MISCONF Writes are refused because the data cannot be written "
+            "to disk: %s",
+            engine_store_error(request->engine));
+        *refused = true;
+        break;
+    }
+    return DISPATCH_DONE;
+}
+
+bool request_each_dry_key(
+    const struct request *request, dry_key_fn *fn, void *context)
+{
+    const struct command *row = request->command;
+    bool any = false;
+    int last =
+        row->last_key < 0 ? request->argc + row->last_key : row->last_key;
+    if (row->first_key == 0 || last >= request->argc) {
+        return false;
+    }
+    for (int i = row->first_key; i <= last; i += row->key_step) {
+        if (row->needs(request, i) &&
+            db_residency(request->db, request->argv[i], request->now_ms) ==
+                DB_DRY) {
+            any = true;
+            if (!fn(context, request->argv[i])) {
+                break;
+            }
+        }
+    }
+    return any;
+}
+
+static bool on_dry_key(void *context, struct bytes key)
+{
+    (void)context;
+    (void)key;
+    return false;
+}
+
+/* Everything a command may have to wait for before it runs. *refused: an
+ * error has been answered instead. */
+static enum dispatch_result wait_for_turn(
+    struct request *request, bool *refused)
+{
+    struct conn *conn = request->conn;
+    const struct command *row = request->command;
+    if (is_paused(request)) {
+        park_for(conn, CONN_WAIT_PAUSE);
+        return DISPATCH_PARKED;
+    }
+    if ((row->flags & CMD_DENYOOM) != 0) {
+        enum dispatch_result result = admit(request, refused);
+        if (result != DISPATCH_DONE || *refused) {
+            return result;
+        }
+    }
+    if (row->needs != need_none &&
+        request_each_dry_key(request, on_dry_key, NULL)) {
+        return DISPATCH_NEEDS_FETCH;
+    }
+    return DISPATCH_DONE;
+}
+
+/* ---- the run ---- */
+
+static void count_error(
+    struct request *request, const struct command *row, bool rejected)
+{
+    struct stats *stats = &request->server->stats;
+    stats_count_error(stats, request->reply->error_code);
+    if (row != NULL) {
+        struct command_stats *counted = &stats->commands[row - command_rows];
+        *(rejected ? &counted->rejected_calls : &counted->failed_calls) += 1;
+    }
+}
+
+static void count_call(struct request *request, uint64_t ticks)
+{
+    struct server *server = request->server;
+    struct command_stats *counted =
+        &server->stats.commands[request->command - command_rows];
+    uint64_t ns = clock_ticks_to_ns(&server->clock, ticks);
+    counted->calls++;
+    counted->ns_rest += (uint32_t)(ns % 1000);
+    counted->usec += ns / 1000 + counted->ns_rest / 1000;
+    counted->ns_rest %= 1000;
+    server->stats.commands_processed++;
+    if (ns > STALE_CLOCK_NS) {
+        request->conn->last_used_ms = server_now_ms();
+    }
+    if (server->config.latency_tracking) {
+        if (counted->latency == NULL) {
+            counted->latency = xcalloc(1, sizeof(*counted->latency));
+        }
+        histogram_add(counted->latency, ns / 1000);
+    }
+}
+
+static bool writes_must_be_synced(const struct server *server)
+{
+    return server->config.appendonly &&
+           server->config.appendfsync == APPEND_FSYNC_ALWAYS;
+}
+
+/* What follows from a command that has run. */
+static void settle(struct request *request, uint64_t ticks)
+{
+    struct server *server = request->server;
+    struct conn *conn = request->conn;
+    count_call(request, ticks);
+    if (request->scratch->chunks != NULL) {
+        scratch_reset(request->scratch);
+    }
+    if ((request->command->flags & CMD_WRITE) != 0) {
+        if (request->changes > 0) {
+            engine_count_changes(request->engine, request->changes);
+        }
+        if (writes_must_be_synced(server)) {
+            conn->flags |= CONN_OUTPUT_HELD;
+        }
+    }
+    if (server->monitors != NULL) {
+        monitor_feed(request, request->now_ms * 1000);
+    }
+}
+
+/* CLIENT REPLY SKIP holds for the one command after it. */
+static void shift_skip(struct conn *conn)
+{
+    bool skip_next = (conn->flags & CONN_REPLY_SKIP) != 0;
+    conn->flags &= ~(uint32_t)(CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW);
+    if (skip_next) {
+        conn->flags |= CONN_REPLY_SKIP_NOW;
+    }
+}
+
+static enum dispatch_result run(struct request *request)
+{
+    struct conn *conn = request->conn;
+    uint64_t errors = request->reply->errors;
+    uint64_t start_ticks = clock_ticks();
+    request->command->handler(request);
+    uint64_t ticks = clock_ticks() - start_ticks;
+    if ((conn->flags & CONN_PARKED) != 0) {
+        scratch_reset(request->scratch);
+        return DISPATCH_PARKED;
+    }
+    conn->last_command = request->command;
+    if (request->reply->errors != errors) {
+        count_error(request, request->command, false);
+    }
+    settle(request, ticks);
+    return DISPATCH_DONE;
+}
+
+static void init_request(struct request *request, struct conn *conn,
+    const struct dispatch_input *input)
+{
+    struct server *server = conn->server;
+    *request = (struct request){
+        .server = server,
+        .conn = conn,
+        .engine = server->engine,
+        .db = engine_db(server->engine, conn->db),
+        .command = input->row,
+        .argv = input->argv,
+        .argc = input->argc,
+        .arg_blobs = input->blobs,
+        .reply = &server->reply,
+        .scratch = &server->scratch,
+        .now_ms = conn->last_used_ms,
+    };
+    request->reply->version = conn->resp_version;
+    request->reply->muted =
+        (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP_NOW)) != 0;
+}
+
+enum dispatch_result command_dispatch(
+    struct conn *conn, const struct dispatch_input *input)
+{
+    struct request request;
+    init_request(&request, conn, input);
+    enum dispatch_result result = DISPATCH_DONE;
+    bool refused = true;
+    uint64_t errors = request.reply->errors;
+    const struct command *row = resolve_row(&request, input);
+    if (row != NULL) {
+        request.command = row;
+        refused = !may_run(&request);
+        if (!refused) {
+            result = wait_for_turn(&request, &refused);
+        }
+        if (!refused && result == DISPATCH_DONE) {
+            result = run(&request);
+        }
+    }
+    if (result == DISPATCH_DONE) {
+        if (refused && request.reply->errors != errors) {
+            count_error(&request, row, true);
+        }
+        if (conn->flags & (CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW)) {
+            shift_skip(conn);
+        }
+    }
+    return result;
+}
+
+void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
+    enum dry_result cause)
+{
+    struct request request;
+    init_request(&request, conn, input);
+    if (cause == DRY_OK) {
+        reply_error(request.reply,
+            "ERR The value could not be kept in memory, try again later");
+    } else {
+        reply_error(request.reply,
+            "ERR The value could not be read from disk: %s",
+            dry_result_text(cause));
+    }
+    count_error(&request, input->row, true);
+}

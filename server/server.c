@@ -1,0 +1,267 @@
+/* Putting the parts together: the engine, the loop and its duties. */
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "server/conn.h"
+#include "server/cron.h"
+#include "server/latency.h"
+#include "server/listen.h"
+#include "server/park.h"
+#include "server/slowlog.h"
+#include "server/startup.h"
+
+/* Loading takes turns with clients, who are told -LOADING. */
+#define LOAD_SLICE_MS 20
+
+/* ---- the loop's duties ---- */
+
+static void on_spin(uv_idle_t *handle)
+{
+    (void)handle; /* being active keeps the loop from sleeping */
+}
+
+static void set_spinning(struct server *server, bool wanted)
+{
+    if (wanted) {
+        uv_idle_start(&server->spin, on_spin);
+    } else {
+        uv_idle_stop(&server->spin);
+    }
+}
+
+static void end_loading(struct server *server)
+{
+    struct engine_load_progress progress = engine_load_progress(server->engine);
+    double seconds =
+        (double)(server_mono_us() - server->load_start_us) / 1000000;
+    server->loading = false;
+    log_line(&server->log, LOG_NOTICE,
+        "DB loaded from disk: %.3f seconds, %llu records", seconds,
+        (unsigned long long)progress.loaded_records);
+    log_line(&server->log, LOG_NOTICE, "Ready to accept connections");
+    startup_notify(server, "STATUS=Ready to accept connections\nREADY=1\n");
+}
+
+static void load_slice(struct server *server)
+{
+    enum dry_result result = DRY_OK;
+    char reason[256] = "";
+    bool more = engine_load(server->engine, server_now_ms(), LOAD_SLICE_MS,
+        &result, reason, sizeof(reason));
+    if (result != DRY_OK) {
+        log_line(&server->log, LOG_WARNING, "Cannot load the data: %s", reason);
+        server->exit_code = 1;
+        uv_stop(&server->loop);
+    } else if (!more) {
+        end_loading(server);
+    }
+}
+
+/* After each round of input: the engine makes room and cuts batches, and
+ * whoever waited goes on. */
+static void on_turn(uv_check_t *handle)
+{
+    struct server *server = handle->data;
+    bool more = false;
+    server->last_reader_id = 0;
+    if (server->shutting_down) {
+        return;
+    }
+    if (server->loading) {
+        load_slice(server);
+        more = true;
+    } else if (server->input_seen || server->engine_has_more) {
+        server->input_seen = false;
+        server->engine_has_more = engine_turn(server->engine, server_now_ms());
+        more = server->engine_has_more;
+    }
+    if (server->ready != NULL) {
+        park_run_ready(server);
+    }
+    conn_flush_list(server);
+    set_spinning(server, more || server->ready != NULL || server->input_seen);
+}
+
+static void on_engine_wake(uv_async_t *handle)
+{
+    struct server *server = handle->data;
+    engine_collect(server->engine, server_now_ms());
+    server->engine_has_more = true; /* what has arrived may need a turn */
+}
+
+static void wake_engine(void *context)
+{
+    struct server *server = context;
+    uv_async_send(&server->engine_wake);
+}
+
+static void log_from_engine(void *context, int level, const char *text)
+{
+    struct server *server = context;
+    log_line(&server->log, (enum log_level)level, "%s", text);
+}
+
+/* ---- the engine ---- */
+
+static enum engine_durability durability(const struct config *config)
+{
+    if (!config->appendonly) {
+        return ENGINE_CHECKPOINTS;
+    }
+    switch (config->appendfsync) {
+    case APPEND_FSYNC_ALWAYS:
+        return ENGINE_ALWAYS;
+    case APPEND_FSYNC_NO:
+        return ENGINE_NEVER_SYNC;
+    default:
+        return ENGINE_EVERYSEC;
+    }
+}
+
+/* `dry-maxsize 0`: as much as the disk holds. */
+static uint64_t dry_maxsize_bytes(const struct config *config)
+{
+    struct statvfs disk;
+    if (config->dry_maxsize != 0) {
+        return config->dry_maxsize;
+    }
+    if (statvfs(config->dir, &disk) != 0) {
+        return UINT64_C(1) << 40;
+    }
+    return (uint64_t)disk.f_blocks * disk.f_frsize;
+}
+
+static bool create_engine(struct server *server)
+{
+    const struct config *config = &server->config;
+    char path[4096], reason[512] = "";
+    snprintf(path, sizeof(path), "%s/%s", config->dir, config->dry_dir);
+    server->maxmemory_bytes = server_maxmemory_bytes(config);
+    struct engine_options options = {
+        .path = path,
+        .databases = (unsigned)config->databases,
+        .maxmemory_bytes = server->maxmemory_bytes,
+        .dry_maxsize_bytes = dry_maxsize_bytes(config),
+        .reader_threads = (unsigned)config->dry_readers,
+        .durability = durability(config),
+        .policy = (enum engine_policy)config->maxmemory_policy,
+        .active_expire_effort = (unsigned)config->active_expire_effort,
+        .active_expire = true,
+        .wake = wake_engine,
+        .log = log_from_engine,
+        .context = server,
+    };
+    server->engine = engine_create(&options, reason, sizeof(reason));
+    if (server->engine == NULL) {
+        log_line(&server->log, LOG_WARNING, "Cannot open the data in %s: %s",
+            path, reason);
+    }
+    return server->engine != NULL;
+}
+
+/* ---- life ---- */
+
+void server_set_limits(struct server *server)
+{
+    const struct config *config = &server->config;
+    uint64_t total = config->client_query_buffer_limit;
+    server->limits = (struct resp_limits){
+        .max_bulk_bytes = config->proto_max_bulk_len,
+        .max_total_bytes = total == 0 ? SIZE_MAX : total,
+    };
+    server->guest_limits = server->limits;
+    server->guest_limits.unauthenticated = true;
+    if (server->guest_limits.max_total_bytes > GUEST_INPUT_BYTES) {
+        server->guest_limits.max_total_bytes = GUEST_INPUT_BYTES;
+    }
+}
+
+static void init_parts(struct server *server)
+{
+    const struct config *config = &server->config;
+    server->log = (struct log){
+        .level = (enum log_level)config->loglevel, .path = config->logfile};
+    if (config->syslog_enabled) {
+        log_syslog_open(config->syslog_ident, config->syslog_facility);
+        server->log.to_syslog = true;
+    }
+    clock_init(&server->clock);
+    stats_init(&server->stats, command_row_count);
+    server->slowlog = slowlog_create();
+    server->latency = latency_create();
+    server->read_buffer = xmalloc(READ_BUFFER_BYTES);
+    reply_init(&server->reply);
+    resp_args_init(&server->batch.args);
+    server->start_ms = server_now_ms();
+    server->start_mono_ms = server_mono_us() / 1000;
+    startup_make_run_id(server->run_id);
+    server_set_limits(server);
+}
+
+static void init_loop(struct server *server)
+{
+    uv_loop_t *loop = &server->loop;
+    check(uv_loop_init(loop) == 0);
+    check(uv_async_init(loop, &server->engine_wake, on_engine_wake) == 0);
+    check(uv_check_init(loop, &server->turn) == 0);
+    check(uv_idle_init(loop, &server->spin) == 0);
+    server->engine_wake.data = server->turn.data = server->spin.data = server;
+    uv_check_start(&server->turn, on_turn);
+    server_watch_signals(server);
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+static void finish(struct server *server)
+{
+    listen_close(server);
+    while (server->conns != NULL) {
+        conn_close_soon(server->conns);
+    }
+    park_run_ready(server); /* frees what is left in the list */
+    engine_destroy(server->engine);
+    uv_walk(&server->loop, close_handle, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    check(uv_loop_close(&server->loop) == 0);
+    slowlog_destroy(server->slowlog);
+    latency_destroy(server->latency);
+    stats_finish(&server->stats);
+    resp_args_finish(&server->batch.args);
+    reply_finish(&server->reply);
+    scratch_reset(&server->scratch);
+    free(server->read_buffer);
+}
+
+int server_run(struct server *server)
+{
+    init_parts(server);
+    startup_log_banner(server);
+    startup_raise_limits(server);
+    startup_write_pidfile(server);
+    init_loop(server);
+    server->load_start_us = server_mono_us();
+    server->loading = true;
+    if (create_engine(server) && listen_open(server)) {
+        cron_start(server);
+        set_spinning(server, true);
+        uv_run(&server->loop, UV_RUN_DEFAULT);
+    } else {
+        server->exit_code = 1;
+    }
+    if (server->exit_code != 0) {
+        startup_remove_pidfile(server);
+    }
+    finish(server);
+    return server->exit_code;
+}

@@ -3,14 +3,14 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "protocol/bytes.h"
 #include "server/command.h"
+#include "server/config_text.h"
 #include "server/directive.h"
 
 static bool refuse(char *reason, const char *text)
@@ -22,18 +22,12 @@ static bool refuse(char *reason, const char *text)
 /* `words` joined by single blanks: heap. */
 static char *join(char *const *words, unsigned count)
 {
-    size_t size = 1;
+    struct text text;
+    text_init(&text);
     for (unsigned i = 0; i < count; i++) {
-        size += strlen(words[i]) + 1;
+        text_add_format(&text, "%s%s", i == 0 ? "" : " ", words[i]);
     }
-    char *text = xmalloc(size);
-    char *end = text;
-    *end = '\0';
-    for (unsigned i = 0; i < count; i++) {
-        end = stpcpy(end, i == 0 ? "" : " ");
-        end = stpcpy(end, words[i]);
-    }
-    return text;
+    return text.data;
 }
 
 /* The text of a special directive that is only stored. */
@@ -142,15 +136,13 @@ static char *get_save(
     const struct config *config, const struct directive *directive)
 {
     (void)directive;
-    const size_t room = 44; /* two numbers and two blanks */
-    char *text = xcalloc(config->save_count + 1, room);
-    size_t used = 0;
+    struct text text;
+    text_init(&text);
     for (unsigned i = 0; i < config->save_count; i++) {
-        used += (size_t)snprintf(text + used, room, "%s%" PRIu64 " %" PRIu64,
-            i == 0 ? "" : " ", config->save[i].seconds,
-            config->save[i].changes);
+        text_add_format(&text, "%s%" PRIu64 " %" PRIu64, i == 0 ? "" : " ",
+            config->save[i].seconds, config->save[i].changes);
     }
-    return text;
+    return text.data;
 }
 
 const struct directive_special special_save = {set_save, get_save};
@@ -221,21 +213,27 @@ const struct directive_special special_output_limit = {
 
 /* ---- dir ---- */
 
-/* `dir` is the working directory: Redis resolves every later relative path
- * of the file and of CONFIG SET against it. */
+/* Only checked and made absolute here: who sets it for good also changes the
+ * process' working directory. */
 static bool set_dir(struct config *config, const struct directive *directive,
     char **words, int count, char *reason)
 {
     (void)directive;
-    char path[PATH_MAX];
+    struct stat found;
     if (count != 1) {
         return refuse(reason, "wrong number of arguments");
     }
-    if (chdir(words[0]) != 0 || getcwd(path, sizeof(path)) == NULL) {
+    char *path = realpath(words[0], NULL);
+    if (path == NULL || stat(path, &found) != 0) {
+        free(path);
         return refuse(reason, strerror(errno));
     }
+    if (!S_ISDIR(found.st_mode)) {
+        free(path);
+        return refuse(reason, strerror(ENOTDIR));
+    }
     free(config->dir);
-    config->dir = xstrdup(path);
+    config->dir = path;
     return true;
 }
 

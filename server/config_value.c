@@ -236,6 +236,17 @@ bool directive_set_text(struct config *config,
     return ok;
 }
 
+bool directive_set_words(struct config *config,
+    const struct directive *directive, char **words, int count, char *reason)
+{
+    bool one_text = count == 1 && (directive->flags & DIRECTIVE_MULTI) != 0 &&
+                    (directive->flags & DIRECTIVE_FILE_ONLY) == 0;
+    if (one_text) {
+        return directive_set_text(config, directive, words[0], reason);
+    }
+    return directive_set(config, directive, words, count, reason);
+}
+
 static char *get_enum(const struct directive *directive, int value)
 {
     char text[128] = "";

@@ -80,6 +80,9 @@ bool directive_set(struct config *config, const struct directive *directive,
 /* The same from one text, as CONFIG SET has it. */
 bool directive_set_text(struct config *config,
     const struct directive *directive, const char *text, char *reason);
+/* The same from the words of a line: a list may also be one quoted word. */
+bool directive_set_words(struct config *config,
+    const struct directive *directive, char **words, int count, char *reason);
 /* The value as CONFIG GET shows it: heap, to be freed by the caller. Not for
  * DIRECTIVE_FILE_ONLY. */
 char *directive_get(
@@ -102,12 +105,5 @@ extern const struct directive_special special_bind, special_save,
     special_notify, special_replicaof, special_rename, special_ignored;
 directive_check check_file_name, check_directory_name, check_host_name,
     check_title;
-
-/* Splits a line into words as Redis does: blanks separate, "..." with
- * \xHH \n \r \t \b \a escapes, '...' with \' only. `words` gets heap memory
- * to be freed with words_free. Returns the number of words, or -1 when the
- * quotes are not balanced. */
-int words_split(const char *line, char ***words);
-void words_free(char **words, int count);
 
 #endif

@@ -13,7 +13,8 @@
 struct slowlog;
 
 struct slowlog_entry {
-    struct slowlog_entry *next; /* the one before it in time */
+    struct slowlog_entry *next;  /* the one before it in time */
+    struct slowlog_entry *newer; /* the one after it */
     uint64_t id;
     int64_t time_s; /* wall clock, since 1970 */
     uint64_t us;
@@ -22,7 +23,7 @@ struct slowlog_entry {
     struct slowlog_argument {
         char *data; /* heap */
         size_t size;
-    } *argv;
+    } * argv;
 };
 
 /* What there is to say about a command that has run. Everything borrowed. */

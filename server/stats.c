@@ -60,6 +60,16 @@ uint64_t histogram_percentile(const struct histogram *histogram, double p)
     return histogram_upper_us(last);
 }
 
+uint64_t histogram_count_to(const struct histogram *histogram, uint64_t us)
+{
+    uint64_t count = 0;
+    unsigned last = histogram_bucket(us);
+    for (unsigned i = 0; i <= last; i++) {
+        count += histogram->counts[i];
+    }
+    return count;
+}
+
 void stats_init(struct stats *stats, unsigned command_count)
 {
     memset(stats, 0, sizeof(*stats));

@@ -15,6 +15,8 @@ struct histogram {
 void histogram_add(struct histogram *histogram, uint64_t us);
 /* Upper bound of the bucket that holds the p-th part (0..1), in us. */
 uint64_t histogram_percentile(const struct histogram *histogram, double p);
+/* How many values were at most `us`, to the bucket. */
+uint64_t histogram_count_to(const struct histogram *histogram, uint64_t us);
 
 struct command_stats { /* one a command row */
     uint64_t calls, usec, rejected_calls, failed_calls;

@@ -36,8 +36,7 @@ int64_t db_mean_ttl_ms(const struct db *db, int64_t now_ms);
 
 enum db_residency { DB_ABSENT, DB_RESIDENT, DB_DRY };
 /* Where the value is. Counts as no use. */
-enum db_residency db_residency(
-    struct db *db, struct bytes key, int64_t now_ms);
+enum db_residency db_residency(struct db *db, struct bytes key, int64_t now_ms);
 /* The entry or NULL; counts as no use, changes no statistics. */
 struct entry *db_find(struct db *db, struct bytes key, int64_t now_ms);
 /* As db_find; counts as a use (LRU, idle time, rising from cold) and as a
@@ -66,11 +65,11 @@ size_t db_string_size(const struct db *db, const struct entry *entry);
 /* Writes a string over whatever was there, any type, any tier. The encoding
  * is chosen as Redis' SET does (int, embstr, raw). `expiry_ms` absolute,
  * DB_NO_EXPIRY or DB_KEEP_EXPIRY. Returns the entry. */
-struct entry *db_set_string(struct db *db, struct bytes key,
-    struct bytes value, int64_t expiry_ms, int64_t now_ms);
+struct entry *db_set_string(struct db *db, struct bytes key, struct bytes value,
+    int64_t expiry_ms, int64_t now_ms);
 /* The same for a blob whose reference is taken over (*value becomes NULL). */
-struct entry *db_set_blob(struct db *db, struct bytes key,
-    struct blob **value, int64_t expiry_ms, int64_t now_ms);
+struct entry *db_set_blob(struct db *db, struct bytes key, struct blob **value,
+    int64_t expiry_ms, int64_t now_ms);
 /* As db_set_string, but an integer's digits stay text (embstr or raw), as
  * INCRBYFLOAT leaves them. */
 struct entry *db_set_text(struct db *db, struct bytes key, struct bytes value,
@@ -106,8 +105,8 @@ typedef void db_scan_fn(
  * expired, returns the next cursor, 0 at the end. Cursors are below 2^48,
  * survive growth and restarts. A key present throughout is visited at least
  * once. */
-uint64_t db_scan(struct db *db, uint64_t cursor, int64_t now_ms,
-    db_scan_fn *fn, void *context);
+uint64_t db_scan(struct db *db, uint64_t cursor, int64_t now_ms, db_scan_fn *fn,
+    void *context);
 /* A random live key, or NULL when there is none; `random` is the source. */
 struct entry *db_random(struct db *db, uint64_t random, int64_t now_ms);
 

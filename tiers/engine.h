@@ -20,8 +20,12 @@ enum engine_durability {
 
 enum engine_policy { /* maxmemory-policy, for when the last tier is full */
     ENGINE_NOEVICTION,
-    ENGINE_ALLKEYS_LRU, ENGINE_ALLKEYS_LFU, ENGINE_ALLKEYS_RANDOM,
-    ENGINE_VOLATILE_LRU, ENGINE_VOLATILE_LFU, ENGINE_VOLATILE_RANDOM,
+    ENGINE_ALLKEYS_LRU,
+    ENGINE_ALLKEYS_LFU,
+    ENGINE_ALLKEYS_RANDOM,
+    ENGINE_VOLATILE_LRU,
+    ENGINE_VOLATILE_LFU,
+    ENGINE_VOLATILE_RANDOM,
     ENGINE_VOLATILE_TTL,
 };
 
@@ -31,14 +35,14 @@ enum engine_event { /* what happened to a key without a command doing it */
 };
 
 struct engine_options {
-    const char *path;        /* directory of the dry store; NULL: no dry tier */
+    const char *path; /* directory of the dry store; NULL: no dry tier */
     unsigned databases;
     uint64_t maxmemory_bytes; /* > 0; the caller resolves the default */
     uint64_t dry_maxsize_bytes;
     unsigned reader_threads;
     enum engine_durability durability;
     enum engine_policy policy;
-    const struct dry_ops *dry; /* NULL: LMDB */
+    const struct dry_ops *dry;     /* NULL: LMDB */
     unsigned active_expire_effort; /* 1 to 10 */
     bool active_expire;
     /* Borrowed callbacks, engine thread except wake (any thread). */
@@ -122,8 +126,8 @@ void engine_cancel(struct engine *engine, struct engine_waiter *waiter);
 
 enum engine_admission {
     ENGINE_ADMIT,
-    ENGINE_PARK,      /* wait with engine_wait_room, then ask again */
-    ENGINE_REFUSE_OOM, /* answer -OOM */
+    ENGINE_PARK,        /* wait with engine_wait_room, then ask again */
+    ENGINE_REFUSE_OOM,  /* answer -OOM */
     ENGINE_REFUSE_DISK, /* answer -MISCONF: the store cannot be written */
 };
 /* May a command flagged as needing memory run now? `size_bytes` is what its
@@ -139,9 +143,12 @@ void engine_set_outside_bytes(struct engine *engine, size_t bytes);
 
 /* ---- checkpoints ---- */
 
-enum engine_checkpoint_state { ENGINE_CHECKPOINT_NONE,
-    ENGINE_CHECKPOINT_RUNNING, ENGINE_CHECKPOINT_OK,
-    ENGINE_CHECKPOINT_FAILED };
+enum engine_checkpoint_state {
+    ENGINE_CHECKPOINT_NONE,
+    ENGINE_CHECKPOINT_RUNNING,
+    ENGINE_CHECKPOINT_OK,
+    ENGINE_CHECKPOINT_FAILED
+};
 /* Starts writing every dirty entry in slices (engine_turn drives it). False
  * when one is running. */
 bool engine_checkpoint_start(struct engine *engine, int64_t now_ms);
@@ -149,10 +156,8 @@ bool engine_checkpoint_start(struct engine *engine, int64_t now_ms);
 enum engine_checkpoint_state engine_checkpoint_state(
     const struct engine *engine);
 /* Writes everything and syncs, blocking: SAVE, SHUTDOWN. */
-enum dry_result engine_save(struct engine *engine, int64_t now_ms,
-    char *reason, size_t reason_size);
-/* Marks a clean stop; after engine_save, before engine_destroy. */
-void engine_mark_clean(struct engine *engine);
+enum dry_result engine_save(
+    struct engine *engine, int64_t now_ms, char *reason, size_t reason_size);
 
 /* ---- moving by hand (TIER commands, tests) ---- */
 
@@ -194,11 +199,12 @@ struct engine_stats {
     uint64_t compressed_raw_bytes, compressed_stored_bytes;
     uint64_t writers_parked;
     uint64_t maxmemory_bytes;
-    uint64_t used_bytes;     /* what maxmemory is compared with */
+    uint64_t used_bytes; /* what maxmemory is compared with */
     uint64_t index_bytes, entry_bytes, blob_bytes, pending_batch_bytes,
         outside_bytes;
-    int64_t last_save_ms;    /* LASTSAVE */
+    int64_t last_save_ms; /* LASTSAVE */
     struct dry_stats dry;
+    uint64_t dry_live_bytes, dry_total_bytes; /* records; the rest is dead */
 };
 void engine_stats(const struct engine *engine, struct engine_stats *stats);
 /* CONFIG RESETSTAT. */

@@ -27,15 +27,16 @@ enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODEC_ZLIB };
 
 /* Type and encoding in one: a row of the value type table each. Values are
  * part of the disk format: append, never renumber. At most 16. */
-enum kind {
-    KIND_STRING_EMBSTR,
-    KIND_STRING_INT,
-    KIND_STRING_RAW,
-    KIND_COUNT
-};
+enum kind { KIND_STRING_EMBSTR, KIND_STRING_INT, KIND_STRING_RAW, KIND_COUNT };
 
-enum value_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH,
-    TYPE_STREAM };
+enum value_type {
+    TYPE_STRING,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_ZSET,
+    TYPE_HASH,
+    TYPE_STREAM
+};
 
 enum kind entry_kind(const struct entry *entry);
 enum value_type entry_type(const struct entry *entry);

@@ -1,0 +1,333 @@
+#include <stdlib.h>
+
+#include "tiers/engine_internal.h"
+
+uint64_t db_size(const struct db *db)
+{
+    return db->space->index.count;
+}
+
+uint64_t db_expiring(const struct db *db)
+{
+    return db->space->wheel.items;
+}
+
+int64_t db_mean_ttl_ms(const struct db *db, int64_t now_ms)
+{
+    const struct wheel *wheel = &db->space->wheel;
+    if (wheel->items == 0) {
+        return 0;
+    }
+    int64_t mean = (int64_t)(wheel->expiry_sum_ms / wheel->items) - now_ms;
+    return mean > 0 ? mean : 0;
+}
+
+uint64_t db_hash(const struct db *db, struct bytes key)
+{
+    return index_hash(db->engine->secret, key);
+}
+
+void db_prefetch(struct db *db, uint64_t key_hash, unsigned stage)
+{
+    index_prefetch(&db->space->index, key_hash, stage);
+}
+
+/* ---- dirt, deletion, expiry ---- */
+
+void entry_outdate(struct space *space, struct entry *entry, uint64_t hash)
+{
+    uint64_t id = entry_id_of(entry);
+    if (id != 0) {
+        log_count_live(space, entry_stored_bytes(entry), -1);
+        log_mark(space, MARK_DEAD, id, hash, 0);
+        entry_set_id(entry, 0);
+    }
+    log_queue(space, entry, hash);
+}
+
+void db_remove(struct space *space, uint64_t hash, struct index_slot slot)
+{
+    struct engine *engine = space->engine;
+    struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    uint64_t id = entry_id_of(entry);
+    if (id != 0) {
+        log_count_live(space, entry_stored_bytes(entry), -1);
+        log_mark(space, MARK_DEAD, id, hash, 0);
+    }
+    space_remove(space, hash, slot);
+}
+
+/* Removes an entry that no command asked to remove, and tells the caller's
+ * listener once it is gone. */
+static void remove_and_tell(struct space *space, uint64_t hash,
+    struct index_slot slot, enum engine_event event)
+{
+    struct engine *engine = space->engine;
+    struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    struct bytes key = entry_key_of(entry);
+    char *copy = NULL;
+    if (engine->options.on_event != NULL) {
+        copy = xmalloc(key.size + 1);
+        memcpy(copy, key.data, key.size);
+    }
+    db_remove(space, hash, slot);
+    if (copy != NULL) {
+        engine->options.on_event(engine->options.context, event,
+            space->db->number, bytes_of(copy, key.size));
+        free(copy);
+    }
+}
+
+void db_expire_entry(struct space *space, uint64_t hash, struct index_slot slot)
+{
+    struct engine *engine = space->engine;
+    const struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    engine->counters.expired++;
+    engine->counters.expired_by_tier[entry_tier_of(entry)]++;
+    remove_and_tell(space, hash, slot, ENGINE_EXPIRED);
+}
+
+void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot)
+{
+    space->engine->counters.evicted++;
+    remove_and_tell(space, hash, slot, ENGINE_EVICTED);
+}
+
+/* ---- looking ---- */
+
+struct found {
+    struct index_slot slot;
+    struct entry *entry; /* NULL: absent */
+    uint64_t hash;
+};
+
+static struct found find(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct space *space = db->space;
+    struct found found = {.hash = db_hash(db, key)};
+    db->engine->now_ms = now_ms;
+    found.slot = index_find(&space->index, found.hash, key);
+    if (found.slot.ref == NULL) {
+        return found;
+    }
+    found.entry = arena_at(&db->engine->arena, *found.slot.ref);
+    int64_t expiry_ms = entry_expiry_of(found.entry);
+    if (expiry_ms != 0 && expiry_ms <= now_ms) {
+        db_expire_entry(space, found.hash, found.slot);
+        found.slot.ref = NULL;
+        found.entry = NULL;
+    }
+    return found;
+}
+
+enum db_residency db_residency(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct found found = find(db, key, now_ms);
+    if (found.entry == NULL) {
+        return DB_ABSENT;
+    }
+    return entry_is_dry(found.entry) ? DB_DRY : DB_RESIDENT;
+}
+
+struct entry *db_find(struct db *db, struct bytes key, int64_t now_ms)
+{
+    return find(db, key, now_ms).entry;
+}
+
+/* One more use of an entry: time, frequency, place in its list, and from
+ * cold to hot at the first use since it sank or the second since it came up
+ * from disk. */
+static struct entry *use(struct db *db, struct found *found)
+{
+    struct engine *engine = db->engine;
+    struct entry *entry = found->entry;
+    entry->access = access_next(engine, entry->access);
+    if (entry_tier_of(entry) == TIER_COLD) {
+        if (entry->bits & ENTRY_TOUCHED) {
+            return rise_to_hot(db->space, found->slot);
+        }
+        entry->bits |= ENTRY_TOUCHED;
+    }
+    space_use(db->space, entry);
+    return entry;
+}
+
+struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct found found = find(db, key, now_ms);
+    struct engine_stats *counters = &db->engine->counters;
+    if (found.entry == NULL) {
+        counters->misses++;
+        return NULL;
+    }
+    counters->hits++;
+    enum tier tier = entry_tier_of(found.entry);
+    if (tier == TIER_COLD && !(found.entry->bits & ENTRY_TOUCHED)) {
+        tier = TIER_DRY; /* it was fetched for this read */
+    }
+    counters->tier_hits[tier]++;
+    return use(db, &found);
+}
+
+struct entry *db_touch(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct found found = find(db, key, now_ms);
+    return found.entry == NULL ? NULL : use(db, &found);
+}
+
+/* ---- whole keys ---- */
+
+bool db_delete(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct found found = find(db, key, now_ms);
+    if (found.entry == NULL) {
+        return false;
+    }
+    db_remove(db->space, found.hash, found.slot);
+    return true;
+}
+
+struct entry *db_set_expiry(
+    struct db *db, struct entry *entry, int64_t expiry_ms)
+{
+    struct space *space = db->space;
+    struct engine *engine = db->engine;
+    uint64_t hash = space_hash(space, entry);
+    if (entry_expiry_of(entry) == expiry_ms) {
+        return entry;
+    }
+    uint64_t id = entry_id_of(entry);
+    if (id != 0) {
+        log_mark(space, MARK_EXPIRY, id, hash, expiry_ms);
+    } else {
+        log_queue(space, entry, hash);
+    }
+    struct index_slot slot =
+        index_find_ref(&space->index, hash, arena_ref(&engine->arena, entry));
+    check(slot.ref != NULL);
+    struct entry_spec spec;
+    entry_describe(entry, &spec);
+    spec.expiry_ms = expiry_ms;
+    if (spec.blob == NULL && !entry_is_dry(entry) &&
+        !entry_fits_inline(spec.key.size, spec.value.size, expiry_ms != 0)) {
+        spec.blob = blob_copy(spec.value);
+        check(spec.blob != NULL);
+    }
+    return space_replace(space, slot, &spec, LINK_SAME);
+}
+
+/* Writes `spec` (value, kind, codec, expiry) at `to`, replacing what is
+ * there; a dirty hot or cold entry. */
+static void put_copy(struct db *target, struct bytes to,
+    const struct entry_spec *spec, int64_t now_ms)
+{
+    struct entry_spec copy = *spec;
+    struct found found = find(target, to, now_ms);
+    copy.key = to;
+    copy.id = 0;
+    copy.bits &= (uint16_t) ~(ENTRY_QUEUED | ENTRY_SINKING | ENTRY_PINNED);
+    if (copy.blob == NULL &&
+        !entry_fits_inline(to.size, copy.value.size, copy.expiry_ms != 0)) {
+        copy.blob = blob_copy(copy.value);
+        check(copy.blob != NULL);
+    }
+    if (found.entry != NULL) {
+        db_remove(target->space, found.hash, found.slot);
+    }
+    struct entry *entry = space_insert(target->space, found.hash, &copy);
+    log_queue(target->space, entry, found.hash);
+}
+
+void db_copy(struct db *db, struct bytes from, struct db *target,
+    struct bytes to, int64_t now_ms)
+{
+    struct found found = find(db, from, now_ms);
+    check(found.entry != NULL && !entry_is_dry(found.entry));
+    struct entry_spec spec;
+    entry_describe(found.entry, &spec);
+    /* The arena never moves what it holds, so the borrowed value stays good
+     * while `to` is replaced; `from` and `to` differ. */
+    if (spec.blob != NULL) {
+        blob_ref(spec.blob);
+    }
+    put_copy(target, to, &spec, now_ms);
+}
+
+void db_rename(struct db *db, struct bytes from, struct db *target,
+    struct bytes to, int64_t now_ms)
+{
+    if (db == target && bytes_equal(from, to)) {
+        return;
+    }
+    db_copy(db, from, target, to, now_ms);
+    db_delete(db, from, now_ms);
+}
+
+/* ---- walking ---- */
+
+struct scan_visit {
+    struct db *db;
+    int64_t now_ms;
+    db_scan_fn *fn;
+    void *context;
+};
+
+static void on_scan(void *context, uint32_t ref, uint64_t hash)
+{
+    const struct scan_visit *visit = context;
+    const struct entry *entry = arena_at(&visit->db->engine->arena, ref);
+    int64_t expiry_ms = entry_expiry_of(entry);
+    (void)hash;
+    if (expiry_ms == 0 || expiry_ms > visit->now_ms) {
+        visit->fn(visit->context, entry_key_of(entry), entry);
+    }
+}
+
+uint64_t db_scan(struct db *db, uint64_t cursor, int64_t now_ms, db_scan_fn *fn,
+    void *context)
+{
+    struct scan_visit visit = {db, now_ms, fn, context};
+    if (cursor >> INDEX_POSITION_BITS) {
+        return 0;
+    }
+    return index_scan(&db->space->index, cursor, on_scan, &visit);
+}
+
+struct random_visit {
+    uint64_t random;
+    uint64_t seen;
+    const struct entry *chosen;
+};
+
+/* Reservoir of one: each key of the bucket is as likely. */
+static void on_random(
+    void *context, struct bytes key, const struct entry *entry)
+{
+    struct random_visit *visit = context;
+    (void)key;
+    visit->seen++;
+    visit->random = visit->random * UINT64_C(6364136223846793005) + 1;
+    if ((visit->random >> 33) % visit->seen == 0) {
+        visit->chosen = entry;
+    }
+}
+
+struct entry *db_random(struct db *db, uint64_t random, int64_t now_ms)
+{
+    struct random_visit visit = {.random = random};
+    uint64_t start = random >> (64 - INDEX_POSITION_BITS);
+    uint64_t cursor = start;
+    bool wrapped = false;
+    if (db_size(db) == 0) {
+        return NULL;
+    }
+    do {
+        cursor = db_scan(db, cursor, now_ms, on_random, &visit);
+        wrapped = wrapped || cursor == 0;
+    } while (
+        visit.chosen == NULL && (!wrapped || (cursor != 0 && cursor <= start)));
+    return visit.chosen == NULL
+               ? NULL
+               : arena_at(&db->engine->arena,
+                     arena_ref(&db->engine->arena, visit.chosen));
+}

@@ -1,0 +1,243 @@
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tiers/engine_internal.h"
+
+#define ARENA_RESERVE_BYTES ((size_t)32 * 1024 * 1024 * 1024 - ARENA_SLAB_BYTES)
+#define TURN_US 1000
+/* Entries of a flushed database freed a turn. */
+#define CLEAR_BUDGET 2000
+
+static bool fill_random(void *out, size_t size)
+{
+    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    ssize_t got = read(fd, out, size);
+    close(fd);
+    return got == (ssize_t)size;
+}
+
+uint64_t engine_random(struct engine *engine)
+{
+    /* xorshift64: Marsaglia, 2003. For sampling, not for secrets. */
+    engine->random ^= engine->random << 13;
+    engine->random ^= engine->random >> 7;
+    engine->random ^= engine->random << 17;
+    return engine->random;
+}
+
+/* Morris' approximate counter: the larger it is, the rarer it grows. A count
+ * decays by one a minute without use. */
+uint32_t access_next(struct engine *engine, uint32_t access)
+{
+    uint32_t now = access_tick(engine->now_ms);
+    uint32_t count = access & ACCESS_FREQUENCY_MASK;
+    uint32_t idle =
+        (now - (access >> ACCESS_FREQUENCY_BITS)) & ACCESS_TICK_MASK;
+    uint32_t minutes = idle / (60000 / ACCESS_TICK_MS);
+    count -= minutes < count ? minutes : count;
+    uint32_t over =
+        count > ACCESS_FREQUENCY_START ? count - ACCESS_FREQUENCY_START : 0;
+    if (count < ACCESS_FREQUENCY_MASK &&
+        engine_random(engine) % (over * over * 10 + 1) == 0) {
+        count++;
+    }
+    return now << ACCESS_FREQUENCY_BITS | count;
+}
+
+static void create_databases(struct engine *engine)
+{
+    unsigned count = engine->options.databases;
+    engine->space_capacity = count * 2;
+    engine->spaces = xcalloc(engine->space_capacity, sizeof(*engine->spaces));
+    engine->dbs = xcalloc(count, sizeof *engine->dbs);
+    engine->next_keyspace = 1;
+    for (unsigned i = 0; i < count; i++) {
+        struct db *db = &engine->dbs[i];
+        db->engine = engine;
+        db->number = i;
+        db->space = space_create(engine, db);
+    }
+}
+
+struct engine *engine_create(
+    const struct engine_options *options, char *reason, size_t reason_size)
+{
+    struct engine *engine = xcalloc(1, sizeof *engine);
+    engine->options = *options;
+    check(options->databases > 0 && options->log != NULL);
+    if (!fill_random(engine->secret, sizeof engine->secret) ||
+        !fill_random(&engine->random, sizeof engine->random)) {
+        snprintf(reason, reason_size, "/dev/urandom cannot be read");
+        goto failed;
+    }
+    engine->random |= 1;
+    if (!arena_init(&engine->arena, ARENA_RESERVE_BYTES)) {
+        snprintf(
+            reason, reason_size, "32 GiB of address space cannot be reserved");
+        goto failed;
+    }
+    if (!log_open(engine, reason, reason_size)) {
+        arena_finish(&engine->arena);
+        goto failed;
+    }
+    create_databases(engine);
+    log_load_keyspaces(engine);
+    engine->load_total = engine->log.stats.record_count;
+    engine->load_from = engine->load_total > 0 ? 1 : 0;
+    return engine;
+failed:
+    free(engine);
+    return NULL;
+}
+
+static void drop_blob(void *context, uint32_t ref, uint64_t hash)
+{
+    const struct engine *engine = context;
+    (void)hash;
+    blob_unref(entry_blob(arena_at(&engine->arena, ref)));
+}
+
+void engine_destroy(struct engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    log_close(engine);
+    fetch_close(engine);
+    reclaim_close(engine);
+    for (unsigned i = 0; i < engine->space_capacity; i++) {
+        struct space *space = engine->spaces[i];
+        uint64_t position = 0;
+        while (space != NULL) {
+            position = index_scan(&space->index, position, drop_blob, engine);
+            if (position == 0) {
+                index_finish(&space->index);
+                free(space);
+                space = NULL;
+            }
+        }
+    }
+    arena_finish(&engine->arena);
+    free(engine->spaces);
+    free(engine->dbs);
+    free(engine->scratch);
+    free(engine);
+}
+
+/* ---- the loop's duties ---- */
+
+void engine_collect(struct engine *engine, int64_t now_ms)
+{
+    engine->now_ms = now_ms;
+    if (engine->log.workers != NULL) {
+        dry_workers_collect(engine->log.workers);
+    }
+    memory_turn(engine);
+}
+
+/* Frees flushed databases a little at a time. True: more to do. */
+static bool clear_turn(struct engine *engine)
+{
+    for (unsigned i = 0; i < engine->space_capacity; i++) {
+        struct space *space = engine->spaces[i];
+        if (space != NULL && space->db == NULL) {
+            return !space_clear(space, CLEAR_BUDGET);
+        }
+    }
+    return false;
+}
+
+bool engine_turn(struct engine *engine, int64_t now_ms)
+{
+    uint64_t deadline_us = engine_mono_us() + TURN_US;
+    engine->now_ms = now_ms;
+    bool clearing = clear_turn(engine);
+    if (memory_pressing(engine)) {
+        sink_turn(engine, deadline_us);
+    }
+    checkpoint_turn(engine, deadline_us);
+    log_turn(engine);
+    memory_turn(engine);
+    bool sinking = memory_pressing(engine) && log_has_room(engine) &&
+                   engine->room_waiters.first != NULL;
+    bool saving = engine->checkpoint.running &&
+                  engine->checkpoint.sequence == 0 && log_has_room(engine);
+    return clearing || sinking || saving;
+}
+
+void engine_cron(struct engine *engine, int64_t now_ms)
+{
+    uint64_t deadline_us = engine_mono_us() + TURN_US;
+    engine->now_ms = now_ms;
+    expire_turn(engine, deadline_us);
+    memory_cron(engine);
+    if (memory_pressing(engine)) {
+        sink_turn(engine, deadline_us);
+    }
+    if (engine->log.store != NULL) {
+        engine->log.ops->stats(engine->log.store, &engine->log.stats);
+    }
+    reclaim_cron(engine);
+    checkpoint_turn(engine, deadline_us);
+    log_cron(engine);
+}
+
+/* ---- databases ---- */
+
+unsigned engine_database_count(const struct engine *engine)
+{
+    return engine->options.databases;
+}
+
+struct db *engine_db(struct engine *engine, unsigned number)
+{
+    return number < engine->options.databases ? &engine->dbs[number] : NULL;
+}
+
+unsigned engine_db_number(const struct engine *engine, const struct db *db)
+{
+    (void)engine;
+    return db->number;
+}
+
+void engine_swap_db(struct engine *engine, unsigned a, unsigned b)
+{
+    struct space *space = engine->dbs[a].space;
+    if (a == b) {
+        return;
+    }
+    engine->dbs[a].space = engine->dbs[b].space;
+    engine->dbs[b].space = space;
+    engine->dbs[a].space->db = &engine->dbs[a];
+    engine->dbs[b].space->db = &engine->dbs[b];
+    engine->log.keyspaces_changed = true;
+}
+
+uint64_t engine_flush_db(struct engine *engine, unsigned number)
+{
+    struct db *db = &engine->dbs[number];
+    struct space *space = db->space;
+    uint64_t count = space->index.count;
+    if (count == 0) {
+        return 0;
+    }
+    space->db = NULL;
+    db->space = space_create(engine, db);
+    engine->log.keyspaces_changed = true;
+    engine->log.live_bytes -= space->live_bytes;
+    return count;
+}
+
+uint64_t engine_flush_all(struct engine *engine)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < engine->options.databases; i++) {
+        count += engine_flush_db(engine, i);
+    }
+    return count;
+}

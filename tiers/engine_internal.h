@@ -1,0 +1,267 @@
+/* What the files of tiers/ share of the engine. Nobody outside tiers/
+ * includes this.
+ *
+ *   engine --- db 0..n-1 ---> space (index, LRU lists, wheel, counters)
+ *     |                         one life of a database: FLUSHDB and SWAPDB
+ *     |                         exchange spaces, never entries
+ *     +--- log: batches on their way to the dry store
+ *     +--- fetches: reads on their way back
+ *     +--- waiters: clients' requests that wait for one of these
+ *
+ * All of it is touched by the engine's thread only. */
+#ifndef LARDER_TIERS_ENGINE_INTERNAL_H
+#define LARDER_TIERS_ENGINE_INTERNAL_H
+
+#include "tiers/dry/workers.h"
+#include "tiers/engine.h"
+#include "tiers/index.h"
+#include "tiers/lru.h"
+#include "tiers/record.h"
+#include "tiers/wheel.h"
+
+struct space {
+    struct engine *engine;
+    struct db *db;     /* NULL: flushed, its entries are being freed */
+    uint32_t keyspace; /* names this life on disk, never reused */
+    uint16_t number;   /* in engine->spaces, as in struct entry */
+    struct index index;
+    struct lru hot, cold;
+    struct lru sinking; /* cold entries whose record is on its way to disk */
+    struct engine_tier_stats tier[3];
+    struct wheel wheel;
+    uint64_t live_records, live_bytes; /* of its entries, on disk */
+    uint64_t clear_position;           /* while being freed */
+};
+
+struct db {
+    struct engine *engine;
+    struct space *space;
+    unsigned number;
+};
+
+struct waiter_list {
+    struct engine_waiter *first, *last;
+};
+
+/* One atomic append on its way to the store. Filled while it is the log's
+ * open batch, then sealed, applied, and freed. */
+struct batch_row {
+    uint64_t id;
+    uint64_t hash;
+    uint64_t old_id;   /* of a record that is moved, else 0 */
+    uint32_t keyspace; /* 0: a marks row */
+    size_t header_at, header_size;
+    size_t payload_at, payload_size; /* in data, unless blob is set */
+    struct blob *blob;               /* one reference held */
+};
+struct batch {
+    struct dry_job job; /* first: done() finds the batch by it */
+    struct engine *engine;
+    struct batch *next;
+    uint64_t sequence;
+    char *data;
+    size_t size, capacity;
+    size_t blob_bytes;
+    struct batch_row *rows;
+    size_t row_count, row_capacity;
+    struct dry_record *records;
+    struct dry_system_value system;
+    char *keyspaces;
+};
+
+struct queued {
+    uint64_t hash;
+    uint32_t keyspace;
+};
+
+struct log {
+    struct dry_store *store; /* NULL: no dry tier */
+    const struct dry_ops *ops;
+    struct dry_workers *workers;
+    uint64_t next_id;
+    uint64_t committed_id; /* records up to here are in the store */
+    struct batch *open;
+    struct batch *sealed, *last_sealed; /* oldest first; the first may be
+                                           with the writer */
+    bool applying;
+    size_t sealed_bytes;
+    uint64_t next_sequence; /* of the batch that is open or comes next */
+    uint64_t committed_sequence, synced_sequence;
+    struct mark *marks; /* not yet in a batch */
+    size_t mark_count, mark_capacity;
+    struct queued *queue; /* keys to write at the next cut */
+    size_t queue_count, queue_capacity;
+    bool removing;          /* a batch that takes the left edge is sealed */
+    bool cutting;           /* a cut is one batch, however large */
+    bool keyspaces_changed; /* the next batch carries the new map */
+    int64_t last_marks_ms, last_cut_ms, last_sync_ms;
+    /* A failing store. */
+    unsigned failures; /* in a row */
+    bool full;
+    int64_t retry_at_ms;
+    char error[200];
+    /* What of the log is alive. */
+    uint64_t first_id;
+    uint64_t live_bytes, total_records, total_bytes;
+    struct dry_stats stats; /* refreshed by cron */
+};
+
+struct fetch;   /* fetch.c */
+struct reclaim; /* reclaim.c */
+
+struct engine {
+    struct engine_options options;
+    int64_t now_ms; /* of the current call */
+    struct arena arena;
+    uint8_t secret[INDEX_SECRET_BYTES];
+    struct db *dbs;
+    struct space **spaces; /* by number */
+    unsigned space_capacity;
+    uint32_t next_keyspace;
+    struct log log;
+    struct fetch *fetches; /* uthash by record id */
+    struct fetch *late_fetches;
+    size_t fetch_bytes; /* reserved for values on their way up */
+    struct reclaim *reclaim;
+    struct waiter_list room_waiters, sync_waiters, commit_waiters;
+    struct engine_stats counters;
+    size_t index_bytes;
+    size_t blob_bytes;
+    size_t outside_bytes;
+    size_t overhead_bytes;  /* RssAnon beyond what is accounted */
+    unsigned pack_failures; /* in a row: packing is tried less often */
+    unsigned pack_skip;
+    char *scratch; /* for packing and resizing */
+    size_t scratch_bytes;
+    uint64_t random;
+    struct {
+        enum engine_checkpoint_state state;
+        bool running;
+        unsigned database;
+        uint64_t position;
+        uint64_t sequence; /* wait for this one, once all is appended */
+        uint64_t dirty_at_start;
+    } checkpoint;
+    uint64_t load_from; /* next id to load; 0: not loading */
+    uint64_t load_total, load_done;
+};
+
+/* ---- space.c: the primitives everything else is made of ---- */
+
+struct space *space_create(struct engine *engine, struct db *db);
+/* Frees up to `budget` entries of a flushed space, and the space itself with
+ * the last. True when it is gone. */
+bool space_clear(struct space *space, unsigned budget);
+struct space *space_of(const struct engine *engine, const struct entry *entry);
+struct space *space_by_keyspace(const struct engine *engine, uint32_t keyspace);
+uint64_t space_hash(const struct space *space, const struct entry *entry);
+
+struct entry *space_insert(
+    struct space *space, uint64_t hash, const struct entry_spec *spec);
+enum link_at { LINK_HEAD, LINK_SAME };
+/* A new entry from `spec` in the place of the one in `slot`, whose blob is
+ * dropped unless spec has it too. spec may borrow from the old entry. */
+struct entry *space_replace(struct space *space, struct index_slot slot,
+    const struct entry_spec *spec, enum link_at where);
+/* Frees the entry and its slot. */
+void space_remove(struct space *space, uint64_t hash, struct index_slot slot);
+/* To the head of the list of its tier. */
+void space_use(struct space *space, struct entry *entry);
+/* RAM that an entry takes, its blob included. */
+size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref);
+struct lru *space_list(struct space *space, const struct entry *entry);
+/* Re-counts everything against the counters. */
+void space_sane(const struct space *space);
+
+/* ---- db.c ---- */
+
+/* The entry's record on disk, if any, is outdated: the entry is dirty. */
+void entry_outdate(struct space *space, struct entry *entry, uint64_t hash);
+/* Deletes with the record's dead mark; no event. */
+void db_remove(struct space *space, uint64_t hash, struct index_slot slot);
+void db_expire_entry(
+    struct space *space, uint64_t hash, struct index_slot slot);
+void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot);
+
+/* ---- log.c ---- */
+
+bool log_open(struct engine *engine, char *reason, size_t reason_size);
+void log_close(struct engine *engine);
+/* There is a store, it works, and not too much waits for it. */
+bool log_has_room(const struct engine *engine);
+/* Appends the resident entry's value to the open batch and gives the entry
+ * the record's id. */
+void log_append_entry(struct space *space, struct entry *entry, uint64_t hash);
+/* Appends a live record again under a new id, which its entry gets. */
+void log_move_record(struct space *space, const struct record *record,
+    struct entry *entry, uint64_t hash);
+void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
+    uint64_t hash, int64_t expiry_ms);
+void log_queue(struct space *space, struct entry *entry, uint64_t hash);
+/* Writes everything queued and all marks into one batch. */
+void log_cut(struct engine *engine);
+/* Closes the open batch, if there is anything in it, and sends it on.
+ * `keep_from` as in struct dry_batch_view. */
+void log_seal(struct engine *engine, bool sync, uint64_t keep_from);
+void log_turn(struct engine *engine);
+void log_cron(struct engine *engine);
+bool log_idle(const struct engine *engine);
+/* Gives the databases the keyspaces that the store names. */
+void log_load_keyspaces(struct engine *engine);
+/* The counters when a record comes to life or dies. */
+void log_count_live(struct space *space, size_t stored_bytes, int sign);
+
+/* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
+
+void sink_turn(struct engine *engine, uint64_t deadline_us);
+void sink_committed(struct engine *engine);
+/* Hot to cold, packed where it pays. The entry may move. */
+struct entry *sink_to_cold(struct space *space, struct index_slot slot);
+void sink_to_dry(struct space *space, struct index_slot slot);
+struct entry *rise_to_hot(struct space *space, struct index_slot slot);
+void fetch_after_commit(struct engine *engine);
+void fetch_close(struct engine *engine);
+void reclaim_cron(struct engine *engine);
+void reclaim_close(struct engine *engine);
+void expire_turn(struct engine *engine, uint64_t deadline_us);
+void checkpoint_turn(struct engine *engine, uint64_t deadline_us);
+/* Is more in RAM than should be? */
+bool memory_pressing(const struct engine *engine);
+size_t memory_used(const struct engine *engine);
+/* Wakes writers that wait for room, when there is some. */
+void memory_turn(struct engine *engine);
+void memory_cron(struct engine *engine);
+size_t memory_blob_bytes(const struct blob *blob);
+char *engine_scratch(struct engine *engine, size_t size);
+uint64_t engine_mono_us(void);
+uint64_t engine_random(struct engine *engine);
+
+void waiters_add(struct waiter_list *list, struct engine_waiter *waiter);
+void waiters_remove(struct engine_waiter *waiter);
+/* Calls everyone in the list, or those with after_id <= upto. */
+void waiters_run(
+    struct waiter_list *list, uint64_t upto, enum dry_result result);
+
+/* ---- the access word of an entry: 26 bits of time, 6 of frequency ---- */
+
+#define ACCESS_TICK_MS 250
+#define ACCESS_TICK_MASK ((UINT32_C(1) << 26) - 1)
+#define ACCESS_FREQUENCY_BITS 6
+#define ACCESS_FREQUENCY_MASK ((UINT32_C(1) << ACCESS_FREQUENCY_BITS) - 1)
+#define ACCESS_FREQUENCY_START 2
+
+static inline uint32_t access_tick(int64_t now_ms)
+{
+    return (uint32_t)((uint64_t)now_ms / ACCESS_TICK_MS) & ACCESS_TICK_MASK;
+}
+
+static inline uint32_t access_new(int64_t now_ms)
+{
+    return access_tick(now_ms) << ACCESS_FREQUENCY_BITS |
+           ACCESS_FREQUENCY_START;
+}
+
+/* The word after one more use. */
+uint32_t access_next(struct engine *engine, uint32_t access);
+
+#endif

@@ -1,0 +1,258 @@
+#include "tiers/entry_layout.h"
+
+static const struct {
+    enum value_type type;
+    const char *encoding;
+} kinds[KIND_COUNT] = {
+    [KIND_STRING_EMBSTR] = {TYPE_STRING, "embstr"},
+    [KIND_STRING_INT] = {TYPE_STRING, "int"},
+    [KIND_STRING_RAW] = {TYPE_STRING, "raw"},
+};
+
+static const char *const type_names[] = {
+    "string", "list", "set", "zset", "hash", "stream"};
+static const char *const tier_names[] = {"hot", "cold", "dry", "none"};
+static const char *const codec_names[] = {"none", "lz4", "zstd", "zlib"};
+
+enum kind entry_kind(const struct entry *entry)
+{
+    return (enum kind)(entry->bits & ENTRY_KIND_MASK);
+}
+
+enum value_type entry_type(const struct entry *entry)
+{
+    return kinds[entry_kind(entry)].type;
+}
+
+const char *entry_type_name(const struct entry *entry)
+{
+    return type_names[entry_type(entry)];
+}
+
+const char *entry_encoding_name(const struct entry *entry)
+{
+    return kinds[entry_kind(entry)].encoding;
+}
+
+enum tier entry_tier(const struct entry *entry)
+{
+    return entry_tier_of(entry);
+}
+
+const char *tier_name(enum tier tier)
+{
+    return tier_names[tier];
+}
+
+enum codec entry_codec(const struct entry *entry)
+{
+    return (enum codec)((entry->bits & ENTRY_CODEC_MASK) >> ENTRY_CODEC_SHIFT);
+}
+
+const char *codec_name(enum codec codec)
+{
+    return codec_names[codec];
+}
+
+int64_t entry_expiry_ms(const struct entry *entry)
+{
+    return entry_expiry_of(entry);
+}
+
+struct bytes entry_key(const struct entry *entry)
+{
+    return entry_key_of(entry);
+}
+
+uint64_t entry_id(const struct entry *entry)
+{
+    return entry_id_of(entry);
+}
+
+uint8_t entry_size_code(size_t bytes)
+{
+    if (bytes < 8) {
+        return (uint8_t)bytes;
+    }
+    unsigned exponent = 63 - (unsigned)__builtin_clzll(bytes); /* >= 3 */
+    unsigned mantissa = (unsigned)(bytes >> (exponent - 3)) & 7;
+    unsigned code = (exponent - 2) << 3 | mantissa;
+    return (uint8_t)(code > UINT8_MAX ? UINT8_MAX : code);
+}
+
+size_t entry_size_decode(uint8_t code)
+{
+    if (code < 8) {
+        return code;
+    }
+    unsigned shift = (code >> 3) - 1u;
+    size_t low = (size_t)(8 | (code & 7)) << shift;
+    return low + (((size_t)1 << shift) >> 1);
+}
+
+static size_t value_offset(const struct entry *entry)
+{
+    return entry_key_offset(entry) + entry_key_of(entry).size;
+}
+
+static size_t inline_value_size(const struct entry *entry)
+{
+    if (entry->bits & ENTRY_LONG_VALUE) {
+        return entry_load_u32(entry, entry_key_offset(entry) - 4);
+    }
+    return entry->value_size;
+}
+
+struct blob *entry_blob(const struct entry *entry)
+{
+    if (entry_is_dry(entry) || !(entry->bits & ENTRY_IN_BLOB)) {
+        return NULL;
+    }
+    struct blob *blob = NULL;
+    memcpy(&blob, (const char *)entry + value_offset(entry), sizeof blob);
+    return blob;
+}
+
+char *entry_inline_value(struct entry *entry)
+{
+    return (char *)entry + value_offset(entry);
+}
+
+struct bytes entry_value(const struct entry *entry)
+{
+    if (entry_is_dry(entry)) {
+        return bytes_of(NULL, 0);
+    }
+    if (entry->bits & ENTRY_IN_BLOB) {
+        return blob_bytes(entry_blob(entry));
+    }
+    return bytes_of(
+        (const char *)entry + value_offset(entry), inline_value_size(entry));
+}
+
+size_t entry_stored_bytes(const struct entry *entry)
+{
+    if (entry_is_dry(entry)) {
+        return entry_size_decode(entry->value_size);
+    }
+    return entry_value(entry).size;
+}
+
+void entry_describe(const struct entry *entry, struct entry_spec *spec)
+{
+    *spec = (struct entry_spec){
+        .key = entry_key_of(entry),
+        .value = entry_value(entry),
+        .blob = entry_blob(entry),
+        .stored_bytes = entry_stored_bytes(entry),
+        .expiry_ms = entry_expiry_of(entry),
+        .id = entry_id_of(entry),
+        .access = entry->access,
+        .space = entry->space,
+        .bits = entry->bits,
+    };
+}
+
+static bool spec_is_dry(const struct entry_spec *spec)
+{
+    return (spec->bits & ENTRY_TIER_MASK) >> ENTRY_TIER_SHIFT == TIER_DRY;
+}
+
+/* Bytes between the fixed part and the key. */
+static size_t optional_bytes(const struct entry_spec *spec)
+{
+    bool long_value = !spec_is_dry(spec) && spec->blob == NULL &&
+                      spec->value.size > ENTRY_SHORT_MAX;
+    return (spec_is_dry(spec) ? 0 : 8) + (spec->expiry_ms != 0 ? 16 : 0) +
+           (spec->key.size > ENTRY_SHORT_MAX ? 4 : 0) + (long_value ? 4 : 0);
+}
+
+static size_t value_area(const struct entry_spec *spec)
+{
+    if (spec_is_dry(spec)) {
+        return 0;
+    }
+    return spec->blob != NULL ? sizeof spec->blob : spec->value.size;
+}
+
+size_t entry_slot_size(const struct entry_spec *spec)
+{
+    return sizeof(struct entry) + optional_bytes(spec) + spec->key.size +
+           value_area(spec);
+}
+
+bool entry_fits_inline(size_t key_bytes, size_t value_bytes, bool expiry)
+{
+    size_t overhead = sizeof(struct entry) + 8 + (expiry ? 16 : 0) + 8;
+    return key_bytes <= ENTRY_INLINE_MAX_BYTES &&
+           value_bytes <= ENTRY_INLINE_MAX_BYTES &&
+           overhead + key_bytes + value_bytes <= ENTRY_INLINE_MAX_BYTES;
+}
+
+void entry_write(struct entry *entry, const struct entry_spec *spec)
+{
+    bool dry = spec_is_dry(spec);
+    bool long_key = spec->key.size > ENTRY_SHORT_MAX;
+    bool in_blob = !dry && spec->blob != NULL;
+    bool long_value = !dry && !in_blob && spec->value.size > ENTRY_SHORT_MAX;
+    uint16_t layout =
+        ENTRY_HAS_EXPIRY | ENTRY_LONG_KEY | ENTRY_LONG_VALUE | ENTRY_IN_BLOB;
+    entry->access = spec->access;
+    entry->space = spec->space;
+    entry->bits = (uint16_t)((spec->bits & ~layout) |
+                             (spec->expiry_ms != 0 ? ENTRY_HAS_EXPIRY : 0) |
+                             (long_key ? ENTRY_LONG_KEY : 0) |
+                             (long_value ? ENTRY_LONG_VALUE : 0) |
+                             (in_blob ? ENTRY_IN_BLOB : 0));
+    entry->key_size = (uint8_t)(long_key ? UINT8_MAX : spec->key.size);
+    entry->value_size =
+        dry ? entry_size_code(spec->stored_bytes)
+            : (uint8_t)(long_value || in_blob ? UINT8_MAX : spec->value.size);
+    entry_set_id(entry, spec->id);
+    char *at = (char *)entry + entry_expiry_offset(entry);
+    if (spec->expiry_ms != 0) {
+        memcpy(at, &spec->expiry_ms, sizeof spec->expiry_ms);
+        at += 16;
+    }
+    if (long_key) {
+        uint32_t size = (uint32_t)spec->key.size;
+        memcpy(at, &size, sizeof size);
+        at += 4;
+    }
+    if (long_value) {
+        uint32_t size = (uint32_t)spec->value.size;
+        memcpy(at, &size, sizeof size);
+        at += 4;
+    }
+    memcpy(at, spec->key.data, spec->key.size);
+    at += spec->key.size;
+    if (in_blob) {
+        memcpy(at, &spec->blob, sizeof spec->blob);
+    } else if (!dry && spec->value.size > 0) {
+        memcpy(at, spec->value.data, spec->value.size);
+    }
+}
+
+bool entry_overwrite(struct entry *entry, size_t slot_bytes, struct bytes value)
+{
+    bool was_long = (entry->bits & ENTRY_LONG_VALUE) != 0;
+    if (entry_is_dry(entry) || (entry->bits & ENTRY_IN_BLOB) ||
+        was_long != (value.size > ENTRY_SHORT_MAX)) {
+        return false;
+    }
+    size_t offset = value_offset(entry);
+    size_t need = offset + value.size;
+    /* A slot of a larger class than the value needs is memory wasted. */
+    if (need > ENTRY_INLINE_MAX_BYTES ||
+        arena_class_bytes(need) != slot_bytes) {
+        return false;
+    }
+    if (was_long) {
+        uint32_t size = (uint32_t)value.size;
+        memcpy((char *)entry + entry_key_offset(entry) - 4, &size, sizeof size);
+    } else {
+        entry->value_size = (uint8_t)value.size;
+    }
+    memmove((char *)entry + offset, value.data, value.size);
+    return true;
+}

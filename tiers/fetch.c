@@ -1,0 +1,239 @@
+/* Values on their way up from disk: one read a record however many wait.
+ *
+ * The engine's thread starts a fetch and a reader thread does the rest:
+ * reads, and checks the sums. What arrives is installed in cold if the entry
+ * is still dry and still has that record's id; whoever waits is called in
+ * either case, and looks again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "tiers/codec.h"
+#include "tiers/engine_internal.h"
+
+struct fetch {
+    struct dry_job job; /* first: done() finds the fetch by it */
+    struct engine *engine;
+    UT_hash_handle hh;
+    uint64_t id;
+    uint64_t hash;
+    uint32_t keyspace;
+    size_t reserved_bytes;
+    struct waiter_list waiters;
+    struct record record; /* parsed by the reader; borrows from job.data */
+    struct bytes payload;
+    struct fetch *late_next; /* waits for its record to be committed */
+};
+
+/* Reader thread: read, parse, check. */
+static void read_record(struct dry_job *job, struct dry_store *store)
+{
+    struct fetch *fetch = (struct fetch *)job;
+    job->result = store->ops->read(
+        store, fetch->id, &job->data, &job->header_bytes, &job->payload_bytes);
+    if (job->result != DRY_OK) {
+        return;
+    }
+    struct bytes row = bytes_of(job->data, job->header_bytes);
+    fetch->payload =
+        bytes_of(job->data + job->header_bytes, job->payload_bytes);
+    bool good = record_parse(row, &fetch->record);
+    if (good && fetch->record.payload_inline) {
+        fetch->payload = fetch->record.payload;
+    }
+    if (!good || !record_check_payload(&fetch->record, fetch->payload) ||
+        codec_raw_bytes(fetch->record.codec, fetch->payload) == SIZE_MAX) {
+        job->result = DRY_CORRUPT;
+    }
+}
+
+static void fetch_end(struct fetch *fetch, enum dry_result result)
+{
+    struct engine *engine = fetch->engine;
+    struct waiter_list waiters = fetch->waiters;
+    HASH_DEL(engine->fetches, fetch);
+    engine->fetch_bytes -= fetch->reserved_bytes;
+    engine->counters.fetches_pending--;
+    free(fetch->job.data);
+    free(fetch);
+    /* Waiters may start fetches; this one is gone by now. */
+    for (struct engine_waiter *waiter = waiters.first; waiter != NULL;
+         waiter = waiter->next) {
+        waiter->queue = &waiters;
+    }
+    waiters_run(&waiters, UINT64_MAX, result);
+}
+
+/* The dry entry becomes cold, with the bytes that were read. */
+static void install(
+    struct fetch *fetch, struct space *space, struct index_slot slot)
+{
+    struct engine *engine = fetch->engine;
+    const struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    struct entry_spec spec;
+    entry_describe(entry, &spec);
+    spec.value = fetch->payload;
+    spec.bits = entry_with_tier(spec.bits, TIER_COLD);
+    spec.bits = entry_with_codec(spec.bits, fetch->record.codec);
+    spec.bits = entry_with_kind(spec.bits, fetch->record.kind);
+    if (!entry_fits_inline(
+            spec.key.size, spec.value.size, spec.expiry_ms != 0)) {
+        spec.blob = blob_copy(spec.value);
+        check(spec.blob != NULL);
+    }
+    engine->counters.promoted_dry_cold++;
+    space_replace(space, slot, &spec, LINK_HEAD);
+}
+
+static void fetch_start(struct fetch *fetch)
+{
+    struct engine *engine = fetch->engine;
+    fetch->job.kind = DRY_JOB_CALL;
+    fetch->job.call = read_record;
+    dry_workers_submit(engine->log.workers, &fetch->job);
+}
+
+static void fetch_later(struct fetch *fetch)
+{
+    fetch->late_next = fetch->engine->late_fetches;
+    fetch->engine->late_fetches = fetch;
+}
+
+void fetch_after_commit(struct engine *engine)
+{
+    struct fetch *fetch = engine->late_fetches;
+    engine->late_fetches = NULL;
+    while (fetch != NULL) {
+        struct fetch *next = fetch->late_next;
+        if (fetch->id <= engine->log.committed_id) {
+            fetch_start(fetch);
+        } else {
+            fetch_later(fetch);
+        }
+        fetch = next;
+    }
+}
+
+static void report_damage(struct fetch *fetch, enum dry_result result)
+{
+    struct engine *engine = fetch->engine;
+    char text[200];
+    snprintf(text, sizeof text,
+        "Record %llu of the dry store in %s cannot be read: %s",
+        (unsigned long long)fetch->id, engine->options.path,
+        dry_result_text(result));
+    engine->counters.fetch_errors++;
+    engine->options.log(engine->options.context, 3, text);
+}
+
+static void on_fetched(struct dry_job *job)
+{
+    struct fetch *fetch = (struct fetch *)job;
+    struct engine *engine = fetch->engine;
+    struct space *space = space_by_keyspace(engine, fetch->keyspace);
+    struct index_slot slot = {NULL};
+    if (space != NULL) {
+        slot = index_find_id(&space->index, fetch->hash, fetch->id);
+    }
+    enum dry_result result = job->result;
+    if (slot.ref == NULL ||
+        !entry_is_dry(arena_at(&engine->arena, *slot.ref))) {
+        /* Overwritten, deleted, moved or flushed since. */
+        engine->counters.fetch_discarded++;
+        result = DRY_OK;
+    } else if (result == DRY_OK) {
+        install(fetch, space, slot);
+    } else {
+        if (result == DRY_NOT_FOUND) {
+            result = DRY_CORRUPT; /* the index knows better */
+        }
+        report_damage(fetch, result);
+    }
+    fetch_end(fetch, result);
+}
+
+static struct fetch *fetch_begin(
+    struct db *db, const struct entry *entry, uint64_t hash)
+{
+    struct engine *engine = db->engine;
+    uint64_t id = entry_id_of(entry);
+    struct fetch *fetch = NULL;
+    HASH_FIND(hh, engine->fetches, &id, sizeof id, fetch);
+    if (fetch != NULL) {
+        return fetch;
+    }
+    fetch = xcalloc(1, sizeof *fetch);
+    fetch->engine = engine;
+    fetch->id = id;
+    fetch->hash = hash;
+    fetch->keyspace = db->space->keyspace;
+    fetch->reserved_bytes = entry_stored_bytes(entry);
+    fetch->job.done = on_fetched;
+    HASH_ADD(hh, engine->fetches, id, sizeof fetch->id, fetch);
+    engine->fetch_bytes += fetch->reserved_bytes;
+    engine->counters.fetches++;
+    engine->counters.fetches_pending++;
+    if (id > engine->log.committed_id) {
+        fetch_later(fetch);
+    } else {
+        fetch_start(fetch);
+    }
+    return fetch;
+}
+
+void engine_fetch(struct engine *engine, struct db *db, struct bytes key,
+    struct engine_waiter *waiter, int64_t now_ms)
+{
+    uint64_t hash = db_hash(db, key);
+    engine->now_ms = now_ms;
+    struct index_slot slot = index_find(&db->space->index, hash, key);
+    check(slot.ref != NULL);
+    const struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    check(entry_is_dry(entry));
+    waiters_add(&fetch_begin(db, entry, hash)->waiters, waiter);
+}
+
+struct blocking {
+    struct engine_waiter waiter; /* first */
+    bool ready;
+    enum dry_result result;
+};
+
+static void on_blocking_ready(
+    struct engine_waiter *waiter, enum dry_result result)
+{
+    struct blocking *blocking = (struct blocking *)waiter;
+    blocking->ready = true;
+    blocking->result = result;
+}
+
+enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
+    struct bytes key, unsigned timeout_ms, int64_t now_ms)
+{
+    struct blocking blocking = {.waiter.on_ready = on_blocking_ready};
+    uint64_t deadline_us = engine_mono_us() + (uint64_t)timeout_ms * 1000;
+    engine->counters.sync_reads++;
+    engine_fetch(engine, db, key, &blocking.waiter, now_ms);
+    while (!blocking.ready) {
+        if (engine_mono_us() >= deadline_us) {
+            engine_cancel(engine, &blocking.waiter);
+            return DRY_IO;
+        }
+        dry_workers_wait(engine->log.workers, 10);
+        dry_workers_collect(engine->log.workers);
+    }
+    return blocking.result;
+}
+
+/* The workers are gone: nobody answers any more. */
+void fetch_close(struct engine *engine)
+{
+    struct fetch *fetch = NULL, *next = NULL;
+    HASH_ITER(hh, engine->fetches, fetch, next)
+    {
+        HASH_DEL(engine->fetches, fetch);
+        free(fetch->job.data);
+        free(fetch);
+    }
+    engine->late_fetches = NULL;
+}

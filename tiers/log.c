@@ -1,0 +1,677 @@
+/* The engine's side of the log: records and marks gathered into batches,
+ * batches handed to the writer one at a time and in order, commits noted.
+ *
+ * A record's id tells its state: up to committed_id it is in the store, above
+ * it is on its way. An entry that changes loses its id, so a commit needs to
+ * look no entry up, and a late commit can confirm nothing but itself. */
+#include "tiers/engine_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tiers/codec.h"
+
+#define BATCH_BYTES ((size_t)4 * 1024 * 1024)
+#define BATCH_ROWS 4096
+/* Sealed batches that may wait for the writer before appending stops. */
+#define SEALED_MAX_BYTES ((size_t)8 * 1024 * 1024)
+/* Values larger than this are written from where they lie. */
+#define COPY_MAX_BYTES ((size_t)256 * 1024)
+/* Dead marks and flushes reach the disk within this time. */
+#define MARKS_MS 500
+/* appendfsync everysec: a batch this often, made durable every second. */
+#define CUT_MS 100
+#define SYNC_MS 900
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 2000
+/* Failures in a row after which those who wait for a commit are told. */
+#define FAILURES_MAX 3
+#define KEYSPACES_NAME "keyspaces"
+#define SECRET_NAME "secret"
+
+static bool writes_at_once(const struct engine *engine)
+{
+    return engine->options.durability != ENGINE_CHECKPOINTS;
+}
+
+/* ---- building a batch ---- */
+
+static struct batch *open_batch(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    if (log->open == NULL) {
+        log->open = xcalloc(1, sizeof *log->open);
+        log->open->engine = engine;
+        log->open->sequence = log->next_sequence;
+    }
+    return log->open;
+}
+
+static void batch_free(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->row_count; i++) {
+        blob_unref(batch->rows[i].blob);
+    }
+    free(batch->rows);
+    free(batch->records);
+    free(batch->keyspaces);
+    free(batch->data);
+    free(batch);
+}
+
+static char *batch_room(struct batch *batch, size_t size)
+{
+    if (batch->size + size > batch->capacity) {
+        size_t capacity = batch->capacity == 0 ? 64 * 1024 : batch->capacity;
+        while (capacity < batch->size + size) {
+            capacity *= 2;
+        }
+        batch->data = xrealloc(batch->data, capacity);
+        batch->capacity = capacity;
+    }
+    char *room = batch->data + batch->size;
+    batch->size += size;
+    return room;
+}
+
+static struct batch_row *batch_row(struct batch *batch, uint64_t id)
+{
+    if (batch->row_count == batch->row_capacity) {
+        batch->row_capacity = batch->row_capacity * 2 + 64;
+        batch->rows =
+            xrealloc(batch->rows, batch->row_capacity * sizeof *batch->rows);
+    }
+    struct batch_row *row = &batch->rows[batch->row_count++];
+    *row = (struct batch_row){.id = id};
+    return row;
+}
+
+static uint64_t take_id(struct engine *engine)
+{
+    uint64_t id = engine->log.next_id++;
+    check(id <= ENTRY_MAX_ID);
+    return id;
+}
+
+void log_count_live(struct space *space, size_t stored_bytes, int sign)
+{
+    struct log *log = &space->engine->log;
+    uint64_t bytes = stored_bytes + RECORD_HEADER_BYTES;
+    if (sign > 0) {
+        space->live_records++;
+        space->live_bytes += bytes;
+        log->live_bytes += bytes;
+        return;
+    }
+    check(space->live_records > 0);
+    space->live_records--;
+    /* Sizes of dry records are estimates, so the sum may drift: it is put
+     * right at zero, and never wraps. */
+    if (bytes > space->live_bytes || space->live_records == 0) {
+        bytes = space->live_bytes;
+    }
+    space->live_bytes -= bytes;
+    log->live_bytes -= bytes;
+}
+
+static uint64_t append(struct space *space, const struct record *record,
+    struct blob *blob, uint64_t hash)
+{
+    struct engine *engine = space->engine;
+    struct log *log = &engine->log;
+    struct batch *batch = open_batch(engine);
+    struct batch_row *row = batch_row(batch, take_id(engine));
+    row->hash = hash;
+    row->keyspace = record->keyspace;
+    row->header_at = batch->size;
+    row->header_size = record_row_bytes(record);
+    record_write(record, batch_room(batch, row->header_size));
+    if (!record_is_inline(record->payload.size)) {
+        row->payload_size = record->payload.size;
+        if (blob != NULL && record->payload.size > COPY_MAX_BYTES) {
+            row->blob = blob_ref(blob);
+            batch->blob_bytes += record->payload.size;
+        } else {
+            row->payload_at = batch->size;
+            memcpy(batch_room(batch, record->payload.size),
+                record->payload.data, record->payload.size);
+        }
+    }
+    log_count_live(space, record->payload.size, 1);
+    log->total_records++;
+    log->total_bytes += record->payload.size + RECORD_HEADER_BYTES;
+    engine->counters.records_written++;
+    return row->id;
+}
+
+/* A large batch goes on its way, except inside a cut, which is atomic. */
+static void seal_if_large(struct engine *engine)
+{
+    const struct batch *batch = engine->log.open;
+    if (!engine->log.cutting && batch != NULL &&
+        (batch->size + batch->blob_bytes >= BATCH_BYTES ||
+            batch->row_count >= BATCH_ROWS)) {
+        log_seal(engine, false, 0);
+    }
+}
+
+void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
+{
+    struct engine *engine = space->engine;
+    struct record record = {
+        .kind = entry_kind(entry),
+        .codec = entry_codec(entry),
+        .keyspace = space->keyspace,
+        .expiry_ms = entry_expiry_of(entry),
+        .key = entry_key_of(entry),
+        .payload = entry_value(entry),
+    };
+    check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
+    entry_set_id(entry, append(space, &record, entry_blob(entry), hash));
+    entry->bits &= (uint16_t)~ENTRY_QUEUED;
+    seal_if_large(engine);
+}
+
+void log_move_record(struct space *space, const struct record *record,
+    struct entry *entry, uint64_t hash)
+{
+    struct log *log = &space->engine->log;
+    uint64_t old_id = entry_id_of(entry);
+    entry_set_id(entry, append(space, record, NULL, hash));
+    /* The old record dies with it: one more and one less. */
+    log_count_live(space, record->payload.size, -1);
+    log->open->rows[log->open->row_count - 1].old_id = old_id;
+}
+
+/* ---- marks and the dirty queue ---- */
+
+void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
+    uint64_t hash, int64_t expiry_ms)
+{
+    struct log *log = &space->engine->log;
+    if (log->store == NULL) {
+        return;
+    }
+    if (log->mark_count == log->mark_capacity) {
+        log->mark_capacity = log->mark_capacity * 2 + 64;
+        log->marks =
+            xrealloc(log->marks, log->mark_capacity * sizeof *log->marks);
+    }
+    log->marks[log->mark_count++] =
+        (struct mark){kind, space->keyspace, id, hash, expiry_ms};
+}
+
+void log_queue(struct space *space, struct entry *entry, uint64_t hash)
+{
+    struct log *log = &space->engine->log;
+    if ((entry->bits & ENTRY_QUEUED) || !writes_at_once(space->engine) ||
+        log->store == NULL) {
+        return;
+    }
+    if (log->queue_count == log->queue_capacity) {
+        log->queue_capacity = log->queue_capacity * 2 + 64;
+        log->queue =
+            xrealloc(log->queue, log->queue_capacity * sizeof *log->queue);
+    }
+    entry->bits |= ENTRY_QUEUED;
+    log->queue[log->queue_count++] = (struct queued){hash, space->keyspace};
+}
+
+static void append_marks(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    for (size_t done = 0; done < log->mark_count;) {
+        size_t left = log->mark_count - done;
+        unsigned count =
+            (unsigned)(left < RECORD_MARKS_MAX ? left : RECORD_MARKS_MAX);
+        struct batch *batch = open_batch(engine);
+        struct batch_row *row = batch_row(batch, take_id(engine));
+        row->header_at = batch->size;
+        row->header_size = record_marks_bytes(count);
+        record_write_marks(
+            log->marks + done, count, batch_room(batch, row->header_size));
+        done += count;
+        log->total_records++;
+        log->total_bytes += record_marks_bytes(count);
+    }
+    log->mark_count = 0;
+    log->last_marks_ms = engine->now_ms;
+}
+
+static void append_queue(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    for (size_t i = 0; i < log->queue_count; i++) {
+        struct queued queued = log->queue[i];
+        struct space *space = space_by_keyspace(engine, queued.keyspace);
+        if (space == NULL) {
+            continue; /* flushed since */
+        }
+        struct index_slot slot = index_find_queued(&space->index, queued.hash);
+        if (slot.ref == NULL) {
+            continue; /* deleted since, or of the same hash and written */
+        }
+        struct entry *entry = arena_at(&engine->arena, *slot.ref);
+        entry->bits &= (uint16_t)~ENTRY_QUEUED;
+        if (entry_id_of(entry) == 0) {
+            log_append_entry(space, entry, queued.hash);
+        }
+    }
+    log->queue_count = 0;
+}
+
+void log_cut(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    if (log->store == NULL) {
+        return;
+    }
+    log->cutting = true;
+    append_queue(engine);
+    append_marks(engine);
+    log->cutting = false;
+    log->last_cut_ms = engine->now_ms;
+}
+
+/* ---- sealing and applying ---- */
+
+/* The map database number -> keyspace, which goes with the batch. */
+static void attach_keyspaces(struct engine *engine, struct batch *batch)
+{
+    unsigned count = engine->options.databases;
+    size_t size = (count + 1) * sizeof(uint32_t);
+    batch->keyspaces = xmalloc(size);
+    memcpy(batch->keyspaces, &engine->next_keyspace, sizeof(uint32_t));
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(batch->keyspaces + (i + 1) * sizeof(uint32_t),
+            &engine->dbs[i].space->keyspace, sizeof(uint32_t));
+    }
+    batch->system = (struct dry_system_value){
+        KEYSPACES_NAME, bytes_of(batch->keyspaces, size)};
+    batch->job.batch.system_values = &batch->system;
+    batch->job.batch.system_value_count = 1;
+    engine->log.keyspaces_changed = false;
+}
+
+static void resolve_records(struct batch *batch)
+{
+    batch->records = xcalloc(batch->row_count + 1, sizeof *batch->records);
+    for (size_t i = 0; i < batch->row_count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        batch->records[i] = (struct dry_record){
+            .id = row->id,
+            .header = bytes_of(batch->data + row->header_at, row->header_size),
+            .payload = row->blob != NULL
+                           ? bytes_of(row->blob->data, row->payload_size)
+                           : bytes_of(batch->data + row->payload_at,
+                                 row->payload_size),
+        };
+    }
+    batch->job.batch.records = batch->records;
+    batch->job.batch.record_count = batch->row_count;
+}
+
+static void on_applied(struct dry_job *job);
+
+static void apply_next(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    struct batch *batch = log->sealed;
+    if (batch == NULL || log->applying || engine->now_ms < log->retry_at_ms) {
+        return;
+    }
+    log->applying = true;
+    batch->job.kind = DRY_JOB_APPLY;
+    batch->job.done = on_applied;
+    dry_workers_submit(log->workers, &batch->job);
+}
+
+void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
+{
+    struct log *log = &engine->log;
+    if (log->store == NULL) {
+        return;
+    }
+    if (log->open == NULL &&
+        (keep_from != 0 || log->keyspaces_changed || sync)) {
+        open_batch(engine);
+    }
+    struct batch *batch = log->open;
+    if (batch == NULL) {
+        return;
+    }
+    log->open = NULL;
+    log->next_sequence++;
+    if (log->keyspaces_changed) {
+        attach_keyspaces(engine, batch);
+    }
+    resolve_records(batch);
+    batch->job.batch.sync = sync || engine->options.durability == ENGINE_ALWAYS;
+    batch->job.batch.keep_from = keep_from;
+    log->removing |= keep_from != 0;
+    log->sealed_bytes += batch->size + batch->blob_bytes;
+    if (log->last_sealed != NULL) {
+        log->last_sealed->next = batch;
+    } else {
+        log->sealed = batch;
+    }
+    log->last_sealed = batch;
+    apply_next(engine);
+}
+
+/* The batch leaves the log: its records stay in RAM only. Their entries are
+ * dirty again; the marks among its rows are given back to be written. */
+static void abandon_rows(struct engine *engine, struct batch *batch)
+{
+    for (size_t i = 0; i < batch->row_count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        if (row->keyspace == 0) {
+            struct bytes bytes =
+                bytes_of(batch->data + row->header_at, row->header_size);
+            struct mark marks[RECORD_MARKS_MAX];
+            int count = record_parse_marks(bytes, marks);
+            for (int m = 0; m < count; m++) {
+                struct space *space =
+                    space_by_keyspace(engine, marks[m].keyspace);
+                if (space != NULL) {
+                    log_mark(space, marks[m].kind, marks[m].id, marks[m].hash,
+                        marks[m].expiry_ms);
+                }
+            }
+            continue;
+        }
+        struct space *space = space_by_keyspace(engine, row->keyspace);
+        struct index_slot slot = {NULL};
+        if (space != NULL) {
+            slot = index_find_id(&space->index, row->hash, row->id);
+        }
+        if (slot.ref == NULL) {
+            continue;
+        }
+        struct entry *entry = arena_at(&engine->arena, *slot.ref);
+        if (row->old_id != 0) {
+            entry_set_id(entry, row->old_id); /* not moved, then */
+            continue;
+        }
+        check(!entry_is_dry(entry));
+        log_count_live(space, row->payload_size, -1);
+        entry_set_id(entry, 0);
+        log_queue(space, entry, row->hash);
+    }
+}
+
+/* Everything that waits for the writer is taken back, so that small batches
+ * (deletions, reclaim) can pass a disk that is full. */
+static void abandon_sealed(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    while (log->sealed != NULL) {
+        struct batch *batch = log->sealed;
+        log->sealed = batch->next;
+        log->keyspaces_changed |= batch->keyspaces != NULL;
+        abandon_rows(engine, batch);
+        batch_free(batch);
+    }
+    log->last_sealed = NULL;
+    log->sealed_bytes = 0;
+    log->removing = false;
+}
+
+static void apply_failed(struct engine *engine, struct batch *batch)
+{
+    struct log *log = &engine->log;
+    enum dry_result result = batch->job.result;
+    if (log->failures == 0) {
+        engine->options.log(engine->options.context, 3, batch->job.reason);
+    }
+    snprintf(log->error, sizeof log->error, "%s", batch->job.reason);
+    log->failures++;
+    log->full = result == DRY_FULL;
+    engine->counters.store_errors++;
+    unsigned doublings = log->failures < 6 ? log->failures : 6;
+    int64_t delay_ms = RETRY_MIN_MS << doublings;
+    log->retry_at_ms =
+        engine->now_ms + (delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
+    if (log->full) {
+        abandon_sealed(engine);
+    }
+    if (log->full || log->failures >= FAILURES_MAX) {
+        waiters_run(&engine->sync_waiters, UINT64_MAX, result);
+        waiters_run(&engine->commit_waiters, UINT64_MAX, result);
+    }
+}
+
+static void apply_done(struct engine *engine, struct batch *batch)
+{
+    struct log *log = &engine->log;
+    log->sealed = batch->next;
+    if (log->sealed == NULL) {
+        log->last_sealed = NULL;
+    }
+    log->sealed_bytes -= batch->size + batch->blob_bytes;
+    if (batch->row_count > 0) {
+        log->committed_id = batch->rows[batch->row_count - 1].id;
+    }
+    log->committed_sequence = batch->sequence;
+    if (batch->job.batch.sync) {
+        log->synced_sequence = batch->sequence;
+    }
+    if (batch->job.batch.keep_from != 0) {
+        log->first_id = batch->job.batch.keep_from;
+        log->removing = false;
+    }
+    if (log->failures > 0) {
+        engine->options.log(
+            engine->options.context, 2, "The dry store can be written again");
+        log->failures = 0;
+        log->full = false;
+        log->error[0] = 0;
+        log->retry_at_ms = 0;
+    }
+    engine->counters.batches++;
+    engine->counters.bytes_written += batch->size + batch->blob_bytes;
+    batch_free(batch);
+}
+
+static void on_applied(struct dry_job *job)
+{
+    struct batch *batch = (struct batch *)job;
+    struct engine *engine = batch->engine;
+    struct log *log = &engine->log;
+    log->applying = false;
+    if (job->result != DRY_OK) {
+        apply_failed(engine, batch);
+        return;
+    }
+    apply_done(engine, batch);
+    apply_next(engine);
+    sink_committed(engine);
+    fetch_after_commit(engine);
+    waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
+    waiters_run(&engine->sync_waiters, log->synced_sequence, DRY_OK);
+}
+
+/* ---- the loop's duties ---- */
+
+bool log_has_room(const struct engine *engine)
+{
+    const struct log *log = &engine->log;
+    return log->store != NULL && log->failures == 0 &&
+           log->sealed_bytes < SEALED_MAX_BYTES;
+}
+
+bool log_idle(const struct engine *engine)
+{
+    const struct log *log = &engine->log;
+    return log->open == NULL && log->sealed == NULL && log->mark_count == 0 &&
+           log->queue_count == 0 && !log->keyspaces_changed;
+}
+
+static bool has_writes(const struct log *log)
+{
+    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
+           log->keyspaces_changed;
+}
+
+void log_turn(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    if (log->store == NULL) {
+        return;
+    }
+    apply_next(engine);
+    if (log->failures > 0) {
+        return;
+    }
+    if (engine->options.durability == ENGINE_ALWAYS) {
+        /* Group commit: whatever came while a batch was under way goes
+         * into the next one. */
+        if (has_writes(log) && log->sealed == NULL) {
+            log_cut(engine);
+            log_seal(engine, true, 0);
+        }
+        return;
+    }
+    bool queue_large = log->queue_count >= BATCH_ROWS;
+    if (log->queue_count > 0 && log->sealed == NULL &&
+        (queue_large || engine->now_ms - log->last_cut_ms >= CUT_MS)) {
+        log_cut(engine);
+    }
+    if (log->open != NULL && log->sealed == NULL) {
+        log_seal(engine, false, 0);
+    }
+}
+
+/* Retries; marks and flushes that wait for nothing else; the sync of
+ * everysec. */
+void log_cron(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    if (log->store == NULL) {
+        return;
+    }
+    if (log->failures > 0 && !log->applying &&
+        engine->now_ms >= log->retry_at_ms) {
+        engine->counters.store_retries++;
+        if (log->sealed == NULL) {
+            log_cut(engine);
+            log_seal(engine, false, 0);
+        }
+        apply_next(engine);
+        return;
+    }
+    bool marks_due = (log->mark_count > 0 || log->keyspaces_changed) &&
+                     engine->now_ms - log->last_marks_ms >= MARKS_MS;
+    bool sync_due =
+        engine->options.durability == ENGINE_EVERYSEC &&
+        engine->now_ms - log->last_sync_ms >= SYNC_MS &&
+        (has_writes(log) || log->committed_sequence > log->synced_sequence);
+    if (marks_due || sync_due) {
+        log_cut(engine);
+        log_seal(engine, sync_due, 0);
+        log->last_sync_ms = sync_due ? engine->now_ms : log->last_sync_ms;
+    }
+}
+
+/* ---- opening and closing ---- */
+
+/* The map of databases and the hash secret as the store has them, or fresh
+ * ones. False when what is there does not make sense. */
+static bool load_system(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    char *value = NULL;
+    size_t size = 0;
+    if (log->ops->get_system(log->store, SECRET_NAME, &value, &size) ==
+        DRY_OK) {
+        bool good = size == sizeof engine->secret;
+        memcpy(engine->secret, value, good ? size : 0);
+        free(value);
+        return good;
+    }
+    struct dry_system_value secret = {SECRET_NAME,
+        bytes_of((const char *)engine->secret, sizeof engine->secret)};
+    struct dry_batch_view first = {
+        .system_values = &secret, .system_value_count = 1, .sync = true};
+    char reason[160];
+    return log->ops->apply(log->store, &first, reason, sizeof reason) == DRY_OK;
+}
+
+bool log_open(struct engine *engine, char *reason, size_t reason_size)
+{
+    struct log *log = &engine->log;
+    const struct engine_options *options = &engine->options;
+    log->next_id = 1;
+    log->next_sequence = 1;
+    if (options->path == NULL) {
+        return true;
+    }
+    struct dry_open_options open = {
+        .path = options->path,
+        .limit_bytes = options->dry_maxsize_bytes,
+        .reader_threads = options->reader_threads,
+    };
+    log->ops = options->dry != NULL ? options->dry : &dry_lmdb_ops;
+    if (log->ops->open(&log->store, &open, reason, reason_size) != DRY_OK) {
+        return false;
+    }
+    if (!load_system(engine)) {
+        snprintf(reason, reason_size,
+            "The dry store in %s has no usable hash secret", options->path);
+        log->ops->close(log->store);
+        log->store = NULL;
+        return false;
+    }
+    log->ops->stats(log->store, &log->stats);
+    log->first_id = log->stats.first_id == 0 ? 1 : log->stats.first_id;
+    log->next_id = log->stats.last_id + 1;
+    log->committed_id = log->stats.last_id;
+    log->workers = dry_workers_create(
+        log->store, options->reader_threads, options->wake, options->context);
+    return true;
+}
+
+void log_load_keyspaces(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    char *value = NULL;
+    size_t size = 0;
+    if (log->store == NULL || log->ops->get_system(log->store, KEYSPACES_NAME,
+                                  &value, &size) != DRY_OK) {
+        return;
+    }
+    size_t count = size / sizeof(uint32_t);
+    for (size_t i = 1; i < count && i - 1 < engine->options.databases; i++) {
+        memcpy(&engine->dbs[i - 1].space->keyspace,
+            value + i * sizeof(uint32_t), sizeof(uint32_t));
+    }
+    if (count > 0) {
+        uint32_t next = 0;
+        memcpy(&next, value, sizeof next);
+        engine->next_keyspace =
+            next > engine->next_keyspace ? next : engine->next_keyspace;
+    }
+    free(value);
+}
+
+void log_close(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    if (log->workers != NULL) {
+        dry_workers_destroy(log->workers);
+    }
+    while (log->sealed != NULL) {
+        struct batch *batch = log->sealed;
+        log->sealed = batch->next;
+        batch_free(batch);
+    }
+    if (log->open != NULL) {
+        batch_free(log->open);
+    }
+    if (log->store != NULL) {
+        log->ops->close(log->store);
+    }
+    free(log->marks);
+    free(log->queue);
+    *log = (struct log){0};
+}

@@ -1,0 +1,75 @@
+#include "tiers/lru.h"
+
+enum { NEWER, OLDER };
+
+static uint32_t *links_at(const struct arena *arena, uint32_t ref)
+{
+    return entry_links(arena_at(arena, ref));
+}
+
+void lru_push_head(struct lru *list, const struct arena *arena, uint32_t ref)
+{
+    uint32_t *links = links_at(arena, ref);
+    links[NEWER] = 0;
+    links[OLDER] = list->head;
+    if (list->head != 0) {
+        links_at(arena, list->head)[NEWER] = ref;
+    } else {
+        list->tail = ref;
+    }
+    list->head = ref;
+    list->items++;
+}
+
+void lru_push_tail(struct lru *list, const struct arena *arena, uint32_t ref)
+{
+    uint32_t *links = links_at(arena, ref);
+    links[NEWER] = list->tail;
+    links[OLDER] = 0;
+    if (list->tail != 0) {
+        links_at(arena, list->tail)[OLDER] = ref;
+    } else {
+        list->head = ref;
+    }
+    list->tail = ref;
+    list->items++;
+}
+
+/* Makes the neighbours of `links` point at `newer_sees` and `older_sees`. */
+static void patch(struct lru *list, const struct arena *arena,
+    const uint32_t *links, uint32_t newer_sees, uint32_t older_sees)
+{
+    if (links[NEWER] != 0) {
+        links_at(arena, links[NEWER])[OLDER] = newer_sees;
+    } else {
+        list->head = newer_sees;
+    }
+    if (links[OLDER] != 0) {
+        links_at(arena, links[OLDER])[NEWER] = older_sees;
+    } else {
+        list->tail = older_sees;
+    }
+}
+
+void lru_remove(struct lru *list, const struct arena *arena, uint32_t ref)
+{
+    const uint32_t *links = links_at(arena, ref);
+    check(list->items > 0);
+    patch(list, arena, links, links[OLDER], links[NEWER]);
+    list->items--;
+}
+
+void lru_substitute(struct lru *list, const struct arena *arena,
+    uint32_t old_ref, uint32_t new_ref)
+{
+    const uint32_t *old_links = links_at(arena, old_ref);
+    uint32_t *links = links_at(arena, new_ref);
+    links[NEWER] = old_links[NEWER];
+    links[OLDER] = old_links[OLDER];
+    patch(list, arena, links, new_ref, new_ref);
+}
+
+uint32_t lru_newer(const struct arena *arena, uint32_t ref)
+{
+    return links_at(arena, ref)[NEWER];
+}

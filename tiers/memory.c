@@ -1,0 +1,153 @@
+/* What maxmemory is compared with, and who may write. */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tiers/engine_internal.h"
+
+/* Sinking starts above this share (in 256ths) of maxmemory. */
+#define HIGH_256THS 243
+/* Writers that wait are let in below this one. */
+#define ROOM_256THS 250
+
+size_t memory_blob_bytes(const struct blob *blob)
+{
+    return sizeof *blob + blob->capacity;
+}
+
+size_t memory_used(const struct engine *engine)
+{
+    const struct log *log = &engine->log;
+    size_t used = engine->arena.committed_bytes + engine->blob_bytes +
+                  engine->index_bytes + engine->outside_bytes +
+                  engine->fetch_bytes + engine->overhead_bytes;
+    if (log->open != NULL) {
+        used += log->open->capacity + log->open->blob_bytes;
+    }
+    used += log->sealed_bytes + log->mark_capacity * sizeof(struct mark) +
+            log->queue_capacity * sizeof(struct queued);
+    return used;
+}
+
+static size_t share(const struct engine *engine, unsigned part_256ths)
+{
+    return engine->options.maxmemory_bytes / 256 * part_256ths;
+}
+
+bool memory_pressing(const struct engine *engine)
+{
+    return memory_used(engine) > share(engine, HIGH_256THS);
+}
+
+/* Anonymous memory the process really has, from the kernel. */
+static size_t anonymous_bytes(void)
+{
+    char line[128];
+    size_t resident = 0, shared = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fgets(line, sizeof line, file) == NULL ||
+        sscanf(line, "%*s %zu %zu", &resident, &shared) != 2) {
+        resident = shared = 0;
+    }
+    fclose(file);
+    return (resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What the allocator, the threads and the libraries take beyond the
+ * accounts; never negative, so that memory not touched yet is no excuse. */
+void memory_cron(struct engine *engine)
+{
+    size_t accounted = memory_used(engine) - engine->overhead_bytes;
+    size_t real = anonymous_bytes();
+    engine->overhead_bytes = real > accounted ? real - accounted : 0;
+    memory_turn(engine);
+}
+
+void memory_turn(struct engine *engine)
+{
+    struct waiter_list *list = &engine->room_waiters;
+    if (list->first == NULL) {
+        return;
+    }
+    const struct log *log = &engine->log;
+    if (log->failures > 0) {
+        waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
+    }
+    /* One at a time: each may use the room up. */
+    while (list->first != NULL &&
+           memory_used(engine) < share(engine, ROOM_256THS)) {
+        struct engine_waiter *waiter = list->first;
+        waiters_remove(waiter);
+        waiter->on_ready(waiter, DRY_OK);
+    }
+}
+
+/* Is anything in RAM that could still sink or be dropped? */
+static bool can_make_room(const struct engine *engine)
+{
+    if (engine->log.store == NULL) {
+        return engine->options.policy != ENGINE_NOEVICTION;
+    }
+    for (unsigned i = 0; i < engine->options.databases; i++) {
+        const struct space *space = engine->dbs[i].space;
+        if (space->tier[TIER_HOT].items + space->tier[TIER_COLD].items > 0) {
+            return true;
+        }
+    }
+    return !log_idle(engine);
+}
+
+enum engine_admission engine_admit(
+    struct engine *engine, size_t size_bytes, int64_t now_ms)
+{
+    const struct log *log = &engine->log;
+    size_t limit = engine->options.maxmemory_bytes;
+    engine->now_ms = now_ms;
+    if (__builtin_expect(log->failures > 0, 0)) {
+        return log->full ? ENGINE_REFUSE_OOM : ENGINE_REFUSE_DISK;
+    }
+    if (__builtin_expect(memory_used(engine) + size_bytes <= limit, 1)) {
+        return ENGINE_ADMIT;
+    }
+    sink_turn(engine, engine_mono_us() + 500);
+    if (memory_used(engine) + size_bytes <= limit) {
+        return ENGINE_ADMIT;
+    }
+    if (engine->log.store == NULL || !can_make_room(engine)) {
+        return ENGINE_REFUSE_OOM;
+    }
+    /* A value as large as everything cannot wait for room. */
+    return size_bytes > limit / 2 ? ENGINE_REFUSE_OOM : ENGINE_PARK;
+}
+
+void engine_wait_room(struct engine *engine, struct engine_waiter *waiter)
+{
+    waiters_add(&engine->room_waiters, waiter);
+}
+
+void engine_set_outside_bytes(struct engine *engine, size_t bytes)
+{
+    engine->outside_bytes = bytes;
+}
+
+char *engine_scratch(struct engine *engine, size_t size)
+{
+    if (size > engine->scratch_bytes) {
+        free(engine->scratch);
+        engine->scratch = xmalloc(size);
+        engine->scratch_bytes = size;
+    }
+    return engine->scratch;
+}
+
+uint64_t engine_mono_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}

@@ -1,0 +1,153 @@
+/* Moving by hand, pins, and waiting for the log. */
+#include "tiers/engine_internal.h"
+
+static struct index_slot find_slot(
+    struct db *db, struct bytes key, uint64_t *hash)
+{
+    *hash = db_hash(db, key);
+    return index_find(&db->space->index, *hash, key);
+}
+
+static void set_pin(struct db *db, struct bytes key, bool pinned)
+{
+    uint64_t hash = 0;
+    struct index_slot slot = find_slot(db, key, &hash);
+    if (slot.ref != NULL) {
+        struct entry *entry = arena_at(&db->engine->arena, *slot.ref);
+        entry->bits = (uint16_t)(pinned ? entry->bits | ENTRY_PINNED
+                                        : entry->bits & ~ENTRY_PINNED);
+    }
+}
+
+void engine_pin(struct engine *engine, struct db *db, struct bytes key)
+{
+    (void)engine;
+    set_pin(db, key, true);
+}
+
+void engine_unpin(struct engine *engine, struct db *db, struct bytes key)
+{
+    (void)engine;
+    set_pin(db, key, false);
+}
+
+void engine_promote(
+    struct engine *engine, struct db *db, struct bytes key, int64_t now_ms)
+{
+    uint64_t hash = 0;
+    struct index_slot slot = find_slot(db, key, &hash);
+    engine->now_ms = now_ms;
+    if (slot.ref != NULL) {
+        const struct entry *entry = arena_at(&engine->arena, *slot.ref);
+        if (entry_tier_of(entry) == TIER_COLD) {
+            rise_to_hot(db->space, slot);
+        }
+    }
+}
+
+/* Moves a cold entry whose record is not committed to the sinking list, with
+ * its record on the way; `waiter` is called once it has sunk. */
+static bool sink_later(struct db *db, struct entry *entry, uint64_t hash,
+    struct engine_waiter *waiter)
+{
+    struct engine *engine = db->engine;
+    struct space *space = db->space;
+    uint32_t ref = arena_ref(&engine->arena, entry);
+    if (entry_id_of(entry) == 0 && (entry->bits & ENTRY_QUEUED)) {
+        log_cut(engine); /* what was written before it goes before it */
+    }
+    if (entry_id_of(entry) == 0) {
+        log_append_entry(space, entry, hash);
+    }
+    if (!(entry->bits & ENTRY_SINKING)) {
+        lru_remove(&space->cold, &engine->arena, ref);
+        entry->bits |= ENTRY_SINKING;
+        lru_push_head(&space->sinking, &engine->arena, ref);
+    }
+    log_seal(engine, false, 0);
+    if (waiter == NULL) {
+        return false;
+    }
+    waiter->after_id = engine->log.next_sequence - 1;
+    waiters_add(&engine->commit_waiters, waiter);
+    return true;
+}
+
+bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
+    enum tier to, struct engine_waiter *waiter, int64_t now_ms)
+{
+    uint64_t hash = 0;
+    struct index_slot slot = find_slot(db, key, &hash);
+    engine->now_ms = now_ms;
+    if (slot.ref == NULL) {
+        return false;
+    }
+    struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    if (entry_tier_of(entry) == TIER_HOT) {
+        entry = sink_to_cold(db->space, slot);
+    }
+    if (to != TIER_DRY || entry_is_dry(entry) || engine->log.store == NULL ||
+        engine->log.failures > 0) {
+        return false;
+    }
+    uint64_t id = entry_id_of(entry);
+    if (id != 0 && id <= engine->log.committed_id) {
+        sink_to_dry(db->space, slot);
+        return false;
+    }
+    return sink_later(db, entry, hash, waiter);
+}
+
+bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter)
+{
+    const struct log *log = &engine->log;
+    if (engine->options.durability != ENGINE_ALWAYS || log->store == NULL) {
+        return false;
+    }
+    bool pending = log->open != NULL || log->queue_count > 0 ||
+                   log->mark_count > 0 || log->keyspaces_changed;
+    uint64_t sequence = pending ? log->next_sequence : log->next_sequence - 1;
+    if (sequence <= log->synced_sequence) {
+        return false;
+    }
+    waiter->after_id = sequence;
+    waiters_add(&engine->sync_waiters, waiter);
+    return true;
+}
+
+const char *engine_store_error(const struct engine *engine)
+{
+    return engine->log.error;
+}
+
+/* ---- live options ---- */
+
+void engine_set_maxmemory(struct engine *engine, uint64_t bytes)
+{
+    engine->options.maxmemory_bytes = bytes;
+}
+
+void engine_set_policy(struct engine *engine, enum engine_policy policy)
+{
+    engine->options.policy = policy;
+}
+
+void engine_set_durability(
+    struct engine *engine, enum engine_durability durability)
+{
+    bool before = engine->options.durability != ENGINE_CHECKPOINTS;
+    engine->options.durability = durability;
+    if (!before && durability != ENGINE_CHECKPOINTS) {
+        /* What was written so far is not queued: save it as a whole. */
+        engine_checkpoint_start(engine, engine->now_ms);
+    }
+    if (before && durability == ENGINE_CHECKPOINTS) {
+        log_cut(engine);
+        log_seal(engine, true, 0);
+    }
+}
+
+void engine_set_active_expire(struct engine *engine, bool on)
+{
+    engine->options.active_expire = on;
+}

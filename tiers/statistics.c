@@ -1,0 +1,73 @@
+#include "tiers/engine_internal.h"
+
+void engine_stats(const struct engine *engine, struct engine_stats *stats)
+{
+    const struct log *log = &engine->log;
+    *stats = engine->counters;
+    for (unsigned i = 0; i < engine->options.databases; i++) {
+        for (unsigned tier = 0; tier < 3; tier++) {
+            const struct engine_tier_stats *of =
+                &engine->dbs[i].space->tier[tier];
+            stats->tier[tier].items += of->items;
+            stats->tier[tier].bytes += of->bytes;
+        }
+    }
+    for (const struct engine_waiter *waiter = engine->room_waiters.first;
+         waiter != NULL; waiter = waiter->next) {
+        stats->writers_parked++;
+    }
+    stats->maxmemory_bytes = engine->options.maxmemory_bytes;
+    stats->used_bytes = memory_used(engine);
+    stats->index_bytes = engine->index_bytes;
+    stats->entry_bytes = engine->arena.committed_bytes;
+    stats->blob_bytes = engine->blob_bytes;
+    stats->pending_batch_bytes =
+        log->sealed_bytes +
+        (log->open != NULL ? log->open->size + log->open->blob_bytes : 0);
+    stats->outside_bytes = engine->outside_bytes;
+    stats->dry = log->stats;
+    stats->dry_live_bytes = log->live_bytes;
+    stats->dry_total_bytes = log->total_bytes;
+}
+
+void engine_reset_stats(struct engine *engine)
+{
+    struct engine_stats *counters = &engine->counters;
+    struct engine_stats kept = *counters;
+    *counters = (struct engine_stats){
+        .fetches_pending = kept.fetches_pending,
+        .dirty_keys_since_save = kept.dirty_keys_since_save,
+        .last_save_ms = kept.last_save_ms,
+    };
+}
+
+int64_t engine_idle_ms(
+    const struct engine *engine, const struct entry *entry, int64_t now_ms)
+{
+    (void)engine;
+    uint32_t then = entry->access >> ACCESS_FREQUENCY_BITS;
+    uint32_t idle = (access_tick(now_ms) - then) & ACCESS_TICK_MASK;
+    return (int64_t)idle * ACCESS_TICK_MS;
+}
+
+unsigned engine_frequency(
+    const struct engine *engine, const struct entry *entry)
+{
+    (void)engine;
+    /* Redis counts to 255. */
+    return (entry->access & ACCESS_FREQUENCY_MASK) * 255 /
+           ACCESS_FREQUENCY_MASK;
+}
+
+void engine_count_changes(struct engine *engine, uint64_t changes)
+{
+    engine->counters.dirty_keys_since_save += changes;
+}
+
+size_t entry_memory_bytes(const struct entry *entry)
+{
+    struct entry_spec spec;
+    entry_describe(entry, &spec);
+    return arena_class_bytes(entry_slot_size(&spec)) +
+           (spec.blob != NULL ? memory_blob_bytes(spec.blob) : 0);
+}

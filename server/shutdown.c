@@ -50,9 +50,6 @@ bool server_shutdown(struct server *server, bool save, bool force)
             return false;
         }
     }
-    if (saved) {
-        engine_mark_clean(server->engine);
-    }
     server->shutting_down = true;
     startup_remove_pidfile(server);
     listen_close(server);

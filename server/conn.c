@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "server/commands/tier.h"
 #include "server/listen.h"
 #include "server/monitor.h"
 #include "server/park.h"
@@ -110,6 +111,7 @@ void conn_close_soon(struct conn *conn)
     }
     conn->flags |= CONN_CLOSING;
     conn->flags &= ~(uint32_t)CONN_READING;
+    tier_move_cancel(conn);
     park_cancel(conn);
     monitor_remove(conn);
     leave_flush_list(conn);

@@ -301,7 +301,7 @@ static void settle(struct request *request, uint64_t ticks)
         }
     }
     if (server->monitors != NULL) {
-        monitor_feed(request, request->now_ms * 1000);
+        monitor_feed(request);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <utlist.h>
 
 #include "server/conn.h"
@@ -54,8 +55,7 @@ static void write_quoted(FILE *out, struct bytes text)
     fputs(size < text.size ? "...\"" : "\"", out);
 }
 
-static void write_line(
-    FILE *out, const struct request *request, int64_t started_us)
+static void write_line(FILE *out, const struct request *request)
 {
     char peer[CONN_ADDRESS_BYTES + 8];
     struct conn *conn = request->conn;
@@ -66,9 +66,11 @@ static void write_line(
     } else {
         conn_address(conn, peer);
     }
-    fprintf(out, "+%lld.%06lld [%u %s]", (long long)(started_us / 1000000),
-        (long long)(started_us % 1000000),
-        engine_db_number(request->engine, request->db), peer);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    fprintf(out, "+%lld.%06ld [%u %s]", (long long)now.tv_sec,
+        now.tv_nsec / 1000, engine_db_number(request->engine, request->db),
+        peer);
     for (int i = 0; i < request->argc; i++) {
         struct bytes shown = request->argv[i];
         if (argument_is_secret(request->argv, request->argc, i)) {
@@ -79,7 +81,7 @@ static void write_line(
     fputs("\r\n", out);
 }
 
-void monitor_feed(const struct request *request, int64_t started_us)
+void monitor_feed(const struct request *request)
 {
     if ((request->command->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) != 0) {
         return;
@@ -88,7 +90,7 @@ void monitor_feed(const struct request *request, int64_t started_us)
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     check(out != NULL);
-    write_line(out, request, started_us);
+    write_line(out, request);
     fclose(out);
     struct conn *monitor;
     DL_FOREACH2(request->server->monitors, monitor, next_monitor)

@@ -2,8 +2,6 @@
 #ifndef LARDER_SERVER_MONITOR_H
 #define LARDER_SERVER_MONITOR_H
 
-#include <stdint.h>
-
 struct conn;
 struct request;
 
@@ -12,10 +10,9 @@ struct request;
 void monitor_add(struct conn *conn);
 void monitor_remove(struct conn *conn);
 
-/* Tells every monitor of `request`, once it has run; `started_us` is the wall
- * clock at its start. Commands flagged admin or skip_monitor are left out,
- * passwords are replaced. Cheap only when server->monitors is NULL: the
- * caller asks first. */
-void monitor_feed(const struct request *request, int64_t started_us);
+/* Tells every monitor of `request`, once it has run. Commands flagged admin or
+ * skip_monitor are left out, passwords are replaced. The caller asks first
+ * whether server->monitors is NULL. */
+void monitor_feed(const struct request *request);
 
 #endif

@@ -66,12 +66,10 @@ static void write_allocator_ratios(
 
 void info_memory(struct info *info)
 {
-    static const char *const scripts[] = {"used_memory_lua",
-        "used_memory_vm_eval", "used_memory_scripts_eval",
-        "number_of_cached_scripts", "number_of_functions",
-        "number_of_libraries", "used_memory_vm_functions",
-        "used_memory_vm_total", "used_memory_functions", "used_memory_scripts",
-        NULL};
+    static const char *const scripts[] = {"used_memory_vm_eval",
+        "used_memory_scripts_eval", "number_of_cached_scripts",
+        "number_of_functions", "number_of_libraries",
+        "used_memory_vm_functions", "used_memory_functions", NULL};
     static const char *const replication[] = {"mem_replication_backlog",
         "mem_total_replication_buffers", "mem_clients_slaves", NULL};
     static const char *const after[] = {"active_defrag_running",
@@ -87,6 +85,9 @@ void info_memory(struct info *info)
     info_bytes(info, "total_system_memory",
         (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
     info_zeros(info, scripts);
+    info_bytes(info, "used_memory_lua", 0);
+    info_bytes(info, "used_memory_vm_total", 0);
+    info_bytes(info, "used_memory_scripts", 0);
     info_bytes(info, "maxmemory", stats->maxmemory_bytes);
     info_line(info, "maxmemory_policy", "%s",
         policy_name(info->server->config.maxmemory_policy));

@@ -3,14 +3,14 @@
 #include <stdio.h>
 
 #include "server/conn.h"
+#include "server/latency.h"
 #include "server/monitor.h"
 #include "server/park.h"
 #include "server/server.h"
+#include "server/slowlog.h"
 
 /* As much of a client's words as an error shows. */
 #define SHOWN_BYTES 128
-/* A command that took longer has made the batch's time of day stale. */
-#define STALE_CLOCK_NS 500000
 
 static unsigned cache_slot(struct bytes name)
 {
@@ -255,25 +255,57 @@ static void count_error(
     }
 }
 
-static void count_call(struct request *request, uint64_t ticks)
+static void count_call(struct request *request, uint64_t ns)
 {
     struct server *server = request->server;
     struct command_stats *counted =
         &server->stats.commands[request->command - command_rows];
-    uint64_t ns = clock_ticks_to_ns(&server->clock, ticks);
     counted->calls++;
     counted->ns_rest += (uint32_t)(ns % 1000);
     counted->usec += ns / 1000 + counted->ns_rest / 1000;
     counted->ns_rest %= 1000;
     server->stats.commands_processed++;
-    if (ns > STALE_CLOCK_NS) {
-        request->conn->last_used_ms = server_now_ms();
-    }
     if (server->config.latency_tracking) {
         if (counted->latency == NULL) {
             counted->latency = xcalloc(1, sizeof(*counted->latency));
         }
         histogram_add(counted->latency, ns / 1000);
+    }
+}
+
+/* SLOWLOG counts from the command's arrival; LATENCY tells waiting and work
+ * apart. */
+static void note_slow(struct request *request, uint64_t ns)
+{
+    struct server *server = request->server;
+    struct conn *conn = request->conn;
+    const struct config *config = &server->config;
+    uint64_t waited_ns = park_waited_ns(conn);
+    uint64_t us = (ns + waited_ns) / 1000;
+    int64_t now_s = request->now_ms / 1000;
+    if (latency_wants(config, ns / 1000000)) {
+        bool fast = (request->command->flags & CMD_FAST) != 0;
+        latency_add(server->latency, fast ? "fast-command" : "command",
+            ns / 1000000, now_s);
+    }
+    if (latency_wants(config, waited_ns / 1000000)) {
+        latency_add(server->latency, "dry-wait", waited_ns / 1000000, now_s);
+    }
+    if (slowlog_wants(config, us) &&
+        (request->command->flags & CMD_SKIP_SLOWLOG) == 0) {
+        char address[CONN_ADDRESS_BYTES];
+        conn_address(conn, address);
+        struct slowlog_record record = {
+            .argv = request->argv,
+            .argc = request->argc,
+            .time_s = now_s,
+            .us = us,
+            .address = address,
+            .name = conn->name,
+            .waited = waited_ns > 0,
+        };
+        slowlog_add(
+            server->slowlog, (uint64_t)config->slowlog_max_len, &record);
     }
 }
 
@@ -288,7 +320,12 @@ static void settle(struct request *request, uint64_t ticks)
 {
     struct server *server = request->server;
     struct conn *conn = request->conn;
-    count_call(request, ticks);
+    uint64_t ns = clock_ticks_to_ns(&server->clock, ticks);
+    count_call(request, ns);
+    if (ns >= server->slow_ns || conn->park != NULL) {
+        note_slow(request, ns);
+        conn->last_used_ms = server_now_ms();
+    }
     if (request->scratch->chunks != NULL) {
         scratch_reset(request->scratch);
     }

@@ -48,6 +48,9 @@ static struct park *park_begin(struct conn *conn, enum conn_wait wait)
         conn->park->conn = conn;
     }
     conn->park->result = DRY_OK;
+    if (conn->park->since_ticks == 0) {
+        conn->park->since_ticks = clock_ticks();
+    }
     conn->flags |= CONN_PARKED;
     conn->wait = (uint8_t)wait;
     count_parked(conn, 1);
@@ -314,6 +317,17 @@ void park_keep_batch(struct conn *conn, struct batch *batch)
 void park_command_done(struct conn *conn)
 {
     conn->park->rounds = 0;
+    conn->park->since_ticks = 0;
+}
+
+uint64_t park_waited_ns(const struct conn *conn)
+{
+    const struct park *park = conn->park;
+    if (park == NULL || park->since_ticks == 0) {
+        return 0;
+    }
+    return clock_ticks_to_ns(
+        &conn->server->clock, clock_ticks() - park->since_ticks);
 }
 
 /* What was waited for is there: the rest of the batch runs. */

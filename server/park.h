@@ -24,7 +24,8 @@ struct park {
     enum dry_result result;     /* of that waiter */
     struct park_fetch *fetches; /* values fetched for the batch, pinned */
     unsigned fetches_left;
-    unsigned rounds; /* of fetches for the command that is next */
+    unsigned rounds;      /* of fetches for the command that is next */
+    uint64_t since_ticks; /* when the command that is next first waited */
     bool has_batch;
     struct batch batch; /* what has not run, with its arguments */
 };
@@ -54,6 +55,8 @@ void park_end(struct conn *conn);
 void park_keep_batch(struct conn *conn, struct batch *batch);
 /* The command that was next has been answered. */
 void park_command_done(struct conn *conn);
+/* How long the command that runs now has been waiting for values or room. */
+uint64_t park_waited_ns(const struct conn *conn);
 /* The connection goes away: waits for nothing any more. */
 void park_cancel(struct conn *conn);
 /* Lets all go on whose wait is over. */

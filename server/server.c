@@ -17,6 +17,9 @@
 
 /* Loading takes turns with clients, who are told -LOADING. */
 #define LOAD_SLICE_MS 20
+/* A command that took longer has made the time of day stale that the rest of
+ * its batch goes by. */
+#define STALE_CLOCK_NS 500000
 
 /* ---- the loop's duties ---- */
 
@@ -166,9 +169,20 @@ static bool create_engine(struct server *server)
 
 /* ---- life ---- */
 
-void server_set_limits(struct server *server)
+static uint64_t slow_ns(const struct config *config)
+{
+    uint64_t ns = STALE_CLOCK_NS;
+    if (config->slowlog_log_slower_than >= 0) {
+        uint64_t log_ns = (uint64_t)config->slowlog_log_slower_than * 1000;
+        ns = log_ns < ns ? log_ns : ns;
+    }
+    return ns; /* latency-monitor-threshold is at least a millisecond */
+}
+
+void server_apply_limits(struct server *server)
 {
     const struct config *config = &server->config;
+    server->slow_ns = slow_ns(config);
     uint64_t total = config->client_query_buffer_limit;
     server->limits = (struct resp_limits){
         .max_bulk_bytes = config->proto_max_bulk_len,
@@ -200,7 +214,7 @@ static void init_parts(struct server *server)
     server->start_ms = server_now_ms();
     server->start_mono_ms = server_mono_us() / 1000;
     startup_make_run_id(server->run_id);
-    server_set_limits(server);
+    server_apply_limits(server);
 }
 
 static void init_loop(struct server *server)

@@ -36,6 +36,7 @@ struct server {
     struct log log;
     struct stats stats;
     struct clock clock;
+    uint64_t slow_ns; /* commands that took less are looked at no further */
     struct slowlog *slowlog;
     struct latency *latency;
 
@@ -87,8 +88,9 @@ struct server {
  * control group has. Also what CONFIG SET maxmemory gives the engine. */
 uint64_t server_maxmemory_bytes(const struct config *config);
 
-/* Parser limits from the configuration: at start and after CONFIG SET. */
-void server_set_limits(struct server *server);
+/* What is worked out from the configuration once instead of with every
+ * command: at start and after CONFIG SET. */
+void server_apply_limits(struct server *server);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
 

@@ -1,0 +1,482 @@
+/* A load generator that costs far less than the servers it measures: one
+ * thread, epoll, requests written into a buffer, replies counted by their
+ * known length unless they are to be verified.
+ *
+ * Key number n is "k" and n in decimal, padded with zeros; its value follows
+ * from n alone, so any reply can be verified. Each connection sends a batch of
+ * requests, waits for all replies, sends the next; the latency of a batch
+ * counts for each of its requests. Prints one line of name=value pairs. */
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/load_options.h"
+
+#define STALLED_SECONDS 60
+/* 32 steps a power of two of nanoseconds: 3 % wide. */
+#define HISTOGRAM_STEPS 32
+#define HISTOGRAM_BUCKETS (64 * HISTOGRAM_STEPS)
+
+struct conn {
+    int fd;
+    char *out;
+    size_t out_size, out_sent;
+    char *in;
+    size_t in_size, in_expected;
+    uint64_t *keys; /* of this batch's requests */
+    bool *gets;
+    unsigned count;
+    bool blocked; /* waits to send the rest */
+    uint64_t sent_ns;
+};
+
+struct load {
+    struct load_options options;
+    struct conn *conns;
+    int epoll;
+    unsigned active; /* connections with a batch under way */
+    uint64_t issued, done, wrong;
+    uint64_t next_key; /* order seq */
+    uint64_t random;
+    double zeta, zeta2, alpha, eta; /* order zipf */
+    uint64_t scramble;
+    char get_head[64], set_head[64], value_head[32];
+    size_t get_head_size, set_head_size, value_head_size;
+    uint64_t start_ns, end_ns;
+    uint64_t histogram[HISTOGRAM_BUCKETS];
+    uint64_t slowest_ns;
+};
+
+static _Noreturn void fail(const char *what)
+{
+    fprintf(stderr, "load: %s%s%s\n", what, errno ? ": " : "",
+        errno ? strerror(errno) : "");
+    exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    return value ^ (value >> 31);
+}
+
+static uint64_t next_random(struct load *load)
+{
+    load->random += 0x9e3779b97f4a7c15u;
+    return mix(load->random);
+}
+
+/* ---- which key ---- */
+
+static uint64_t gcd(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Gray et al., "Quickly generating billion-record synthetic databases". */
+static void zipf_init(struct load *load)
+{
+    double theta = load->options.zipf;
+    uint64_t keys = load->options.keys;
+
+    for (uint64_t i = 1; i <= keys; i++) {
+        load->zeta += 1 / pow((double)i, theta);
+    }
+    load->zeta2 = 1 + 1 / pow(2, theta);
+    load->alpha = 1 / (1 - theta);
+    load->eta = (1 - pow(2.0 / (double)keys, 1 - theta)) /
+                (1 - load->zeta2 / load->zeta);
+    /* Ranks are spread over the keys, one to one. */
+    load->scramble = 0x9e3779b97f4a7c15u % keys | 1;
+    while (gcd(load->scramble, keys) != 1) {
+        load->scramble += 2;
+    }
+}
+
+static uint64_t zipf_rank(struct load *load)
+{
+    double u = (double)(next_random(load) >> 11) / 9007199254740992.0;
+    double uz = u * load->zeta;
+    uint64_t rank;
+
+    if (uz < 1) {
+        return 0;
+    }
+    if (uz < load->zeta2) {
+        return 1;
+    }
+    rank = (uint64_t)((double)load->options.keys *
+                      pow(load->eta * u - load->eta + 1, load->alpha));
+    return rank < load->options.keys ? rank : load->options.keys - 1;
+}
+
+static uint64_t choose_key(struct load *load)
+{
+    const struct load_options *options = &load->options;
+    uint64_t key;
+
+    if (options->order == LOAD_SEQUENTIAL) {
+        key = load->next_key++ % options->keys;
+    } else if (options->order == LOAD_ZIPF) {
+        key = zipf_rank(load) * load->scramble % options->keys;
+    } else {
+        key = (next_random(load) >> 32) * options->keys >> 32;
+    }
+    return options->first_key + key;
+}
+
+/* ---- requests ---- */
+
+static char *put_key(char *at, uint64_t key, size_t size)
+{
+    at[0] = 'k';
+    for (size_t i = size - 1; i > 0; i--) {
+        at[i] = (char)('0' + key % 10);
+        key /= 10;
+    }
+    return at + size;
+}
+
+static char *put_value(char *at, uint64_t key, size_t size)
+{
+    uint64_t state = mix(key + 1);
+
+    for (; size >= 8; size -= 8, at += 8) {
+        memcpy(at, &state, 8);
+        state = state * 0xd1342543de82ef95u + 1;
+    }
+    memcpy(at, &state, size);
+    return at + size;
+}
+
+static char *put_text(char *at, const char *text, size_t size)
+{
+    memcpy(at, text, size);
+    return at + size;
+}
+
+static char *put_request(struct load *load, char *at, uint64_t key, bool get)
+{
+    const struct load_options *options = &load->options;
+
+    if (get) {
+        at = put_text(at, load->get_head, load->get_head_size);
+        at = put_key(at, key, options->key_size);
+    } else {
+        at = put_text(at, load->set_head, load->set_head_size);
+        at = put_key(at, key, options->key_size);
+        at = put_text(at, load->value_head, load->value_head_size);
+        at = put_value(at, key, options->value_size);
+    }
+    return put_text(at, "\r\n", 2);
+}
+
+static void heads_init(struct load *load)
+{
+    const struct load_options *options = &load->options;
+
+    load->get_head_size = (size_t)sprintf(
+        load->get_head, "*2\r\n$3\r\nGET\r\n$%zu\r\n", options->key_size);
+    load->set_head_size = (size_t)sprintf(
+        load->set_head, "*3\r\n$3\r\nSET\r\n$%zu\r\n", options->key_size);
+    load->value_head_size =
+        (size_t)sprintf(load->value_head, "\r\n$%zu\r\n", options->value_size);
+}
+
+static size_t reply_size(const struct load *load, bool get)
+{
+    /* A value's reply begins with the head its request has, less a CRLF. */
+    return get ? load->value_head_size - 2 + load->options.value_size + 2
+               : strlen("+OK\r\n");
+}
+
+static void flush(struct load *load, struct conn *conn)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+    bool blocked;
+
+    while (conn->out_sent < conn->out_size) {
+        ssize_t size = send(conn->fd, conn->out + conn->out_sent,
+            conn->out_size - conn->out_sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (size < 0 && errno == EAGAIN) {
+            break;
+        }
+        if (size < 0) {
+            fail("send");
+        }
+        conn->out_sent += (size_t)size;
+    }
+    blocked = conn->out_sent < conn->out_size;
+    if (blocked != conn->blocked) {
+        event.events |= blocked ? EPOLLOUT : 0;
+        epoll_ctl(load->epoll, EPOLL_CTL_MOD, conn->fd, &event);
+        conn->blocked = blocked;
+    }
+}
+
+/* Sends the next batch, or nothing when the work is all given out. */
+static void send_batch(struct load *load, struct conn *conn)
+{
+    const struct load_options *options = &load->options;
+    uint64_t left = options->requests - load->issued;
+    char *at = conn->out;
+
+    conn->count = left < options->pipeline ? (unsigned)left : options->pipeline;
+    if (conn->count == 0 || conn->sent_ns > load->end_ns) {
+        load->active--;
+        return;
+    }
+    conn->in_expected = conn->in_size = 0;
+    for (unsigned i = 0; i < conn->count; i++) {
+        bool get =
+            options->gets == 100 ||
+            (options->gets > 0 && next_random(load) % 100 < options->gets);
+
+        conn->keys[i] = choose_key(load);
+        conn->gets[i] = get;
+        at = put_request(load, at, conn->keys[i], get);
+        conn->in_expected += reply_size(load, get);
+    }
+    load->issued += conn->count;
+    conn->out_size = (size_t)(at - conn->out);
+    conn->out_sent = 0;
+    flush(load, conn);
+}
+
+/* ---- replies ---- */
+
+static void note_latency(struct load *load, uint64_t ns, unsigned count)
+{
+    unsigned power = 63u - (unsigned)__builtin_clzll(ns | HISTOGRAM_STEPS);
+    uint64_t step = ns >> (power - 5) & (HISTOGRAM_STEPS - 1);
+
+    load->histogram[power * HISTOGRAM_STEPS + step] += count;
+    if (ns > load->slowest_ns) {
+        load->slowest_ns = ns;
+    }
+}
+
+static double percentile_us(const struct load *load, double part)
+{
+    double wanted = part * (double)load->done;
+    uint64_t seen = 0;
+
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        seen += load->histogram[i];
+        if (load->histogram[i] > 0 && (double)seen >= wanted) {
+            unsigned power = i / HISTOGRAM_STEPS, step = i % HISTOGRAM_STEPS;
+
+            return (double)(HISTOGRAM_STEPS + step + 1) *
+                   (double)(UINT64_C(1) << (power - 5)) / 1000;
+        }
+    }
+    return 0;
+}
+
+/* True when the whole reply at `at` is what the request must bring. */
+static bool reply_right(
+    const struct load *load, char *expected, const char *at, uint64_t key)
+{
+    char *to =
+        put_text(expected, load->value_head + 2, load->value_head_size - 2);
+
+    to = put_value(to, key, load->options.value_size);
+    to = put_text(to, "\r\n", 2);
+    return memcmp(expected, at, (size_t)(to - expected)) == 0;
+}
+
+/* The batch's replies are all here, or something is wrong with one. */
+static void verify_batch(struct load *load, struct conn *conn)
+{
+    char *expected = conn->out; /* sent: free to use */
+    const char *at = conn->in;
+
+    for (unsigned i = 0; i < conn->count; i++) {
+        bool right = conn->gets[i]
+                         ? reply_right(load, expected, at, conn->keys[i])
+                         : memcmp(at, "+OK\r\n", 5) == 0;
+
+        load->wrong += !right;
+        at += reply_size(load, conn->gets[i]);
+    }
+}
+
+/* What is not of the expected kind ends the run: counting would go astray. */
+static void check_kind(struct load *load, const struct conn *conn)
+{
+    static const char kinds[] = {'+', '$'};
+
+    if (conn->in[0] != kinds[conn->gets[0]] ||
+        (conn->in_size > 1 && conn->gets[0] &&
+            memcmp(conn->in, load->value_head + 2, 2) != 0)) {
+        errno = 0;
+        fprintf(stderr, "load: key %llu: unexpected reply: %.*s\n",
+            (unsigned long long)conn->keys[0],
+            conn->in_size < 60 ? (int)conn->in_size : 60, conn->in);
+        exit(1);
+    }
+}
+
+static void receive(struct load *load, struct conn *conn)
+{
+    ssize_t size = recv(conn->fd, conn->in + conn->in_size,
+        conn->in_expected - conn->in_size, MSG_DONTWAIT);
+
+    if (size < 0 && errno == EAGAIN) {
+        return;
+    }
+    if (size <= 0) {
+        errno = size == 0 ? 0 : errno;
+        fail("connection lost");
+    }
+    conn->in_size += (size_t)size;
+    check_kind(load, conn);
+    if (conn->in_size == conn->in_expected) {
+        uint64_t now = now_ns();
+
+        if (memcmp(conn->in + conn->in_size - 2, "\r\n", 2) != 0) {
+            load->wrong++;
+        } else if (load->options.verify) {
+            verify_batch(load, conn);
+        }
+        note_latency(load, now - conn->sent_ns, conn->count);
+        load->done += conn->count;
+        conn->sent_ns = now;
+        send_batch(load, conn);
+    }
+}
+
+/* ---- the run ---- */
+
+static void conn_open(struct load *load, struct conn *conn)
+{
+    const struct load_options *options = &load->options;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+        .sin_port = htons(options->port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+    size_t request = options->key_size + options->value_size + 128;
+    int on = 1;
+
+    conn->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (conn->fd < 0 ||
+        connect(conn->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        fail("connect");
+    }
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    conn->out = malloc(options->pipeline * request);
+    conn->in = malloc(options->pipeline * request);
+    conn->keys = malloc(options->pipeline * sizeof(*conn->keys));
+    conn->gets = malloc(options->pipeline * sizeof(*conn->gets));
+    if (!conn->out || !conn->in || !conn->keys || !conn->gets) {
+        fail("malloc");
+    }
+    epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &event);
+}
+
+static void run(struct load *load)
+{
+    struct epoll_event events[64];
+
+    load->start_ns = now_ns();
+    load->end_ns =
+        load->options.seconds > 0
+            ? load->start_ns + (uint64_t)(load->options.seconds * 1e9)
+            : UINT64_MAX;
+    load->active = load->options.clients;
+    for (unsigned i = 0; i < load->options.clients; i++) {
+        load->conns[i].sent_ns = now_ns();
+        send_batch(load, &load->conns[i]);
+    }
+    while (load->active > 0) {
+        int count = epoll_wait(load->epoll, events, 64, STALLED_SECONDS * 1000);
+
+        if (count == 0) {
+            errno = 0;
+            fail("no reply for a minute");
+        }
+        for (int i = 0; i < count; i++) {
+            struct conn *conn = events[i].data.ptr;
+
+            if (events[i].events & EPOLLOUT) {
+                flush(load, conn);
+            }
+            if (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
+                receive(load, conn);
+            }
+        }
+    }
+    load->end_ns = now_ns();
+}
+
+static void report(const struct load *load)
+{
+    double seconds = (double)(load->end_ns - load->start_ns) / 1e9;
+    struct rusage usage;
+    double cpu;
+
+    getrusage(RUSAGE_SELF, &usage);
+    cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    printf("requests=%llu wrong=%llu seconds=%.3f rate=%.0f p50_us=%.1f "
+           "p99_us=%.1f p999_us=%.1f max_us=%.1f client_cpu=%.3f\n",
+        (unsigned long long)load->done, (unsigned long long)load->wrong,
+        seconds, (double)load->done / seconds, percentile_us(load, 0.5),
+        percentile_us(load, 0.99), percentile_us(load, 0.999),
+        (double)load->slowest_ns / 1000, cpu);
+}
+
+int main(int argc, char **argv)
+{
+    struct load *load = calloc(1, sizeof(*load));
+
+    if (load == NULL) {
+        fail("malloc");
+    }
+    if (!load_options_parse(&load->options, argc, argv)) {
+        return 2;
+    }
+    load->random = mix(load->options.seed);
+    load->conns = calloc(load->options.clients, sizeof(*load->conns));
+    load->epoll = epoll_create1(0);
+    if (load->conns == NULL || load->epoll < 0) {
+        fail("start");
+    }
+    if (load->options.order == LOAD_ZIPF) {
+        zipf_init(load);
+    }
+    heads_init(load);
+    for (unsigned i = 0; i < load->options.clients; i++) {
+        conn_open(load, &load->conns[i]);
+    }
+    run(load);
+    report(load);
+    return load->wrong > 0;
+}

@@ -1,0 +1,127 @@
+#include "bench/load_options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option table[] = {
+    {"port", required_argument, NULL, 'p'},
+    {"clients", required_argument, NULL, 'c'},
+    {"pipeline", required_argument, NULL, 'P'},
+    {"requests", required_argument, NULL, 'n'},
+    {"seconds", required_argument, NULL, 's'},
+    {"keys", required_argument, NULL, 'k'},
+    {"first-key", required_argument, NULL, 'f'},
+    {"key-size", required_argument, NULL, 'K'},
+    {"value-size", required_argument, NULL, 'V'},
+    {"gets", required_argument, NULL, 'g'},
+    {"order", required_argument, NULL, 'o'},
+    {"verify", no_argument, NULL, 'v'},
+    {"seed", required_argument, NULL, 'S'},
+    {NULL, 0, NULL, 0},
+};
+
+static void usage(void)
+{
+    fputs("load --port N [--clients N] [--pipeline N] [--requests N]\n"
+          "     [--seconds S] [--keys N] [--first-key N] [--key-size B]\n"
+          "     [--value-size B] [--gets PERCENT]\n"
+          "     [--order seq|random|zipf:EXPONENT] [--verify] [--seed N]\n"
+          "Without --requests: one a key; with --seconds: no limit.\n",
+        stderr);
+}
+
+static bool parse_order(struct load_options *options, const char *text)
+{
+    options->order = LOAD_ZIPF;
+    if (strcmp(text, "seq") == 0) {
+        options->order = LOAD_SEQUENTIAL;
+    } else if (strcmp(text, "random") == 0) {
+        options->order = LOAD_RANDOM;
+    } else if (strncmp(text, "zipf:", 5) == 0) {
+        options->zipf = atof(text + 5);
+    }
+    return options->order != LOAD_ZIPF ||
+           (options->zipf > 0 && options->zipf < 1);
+}
+
+static bool set_option(struct load_options *options, int name, char *text)
+{
+    uint64_t number = text != NULL ? strtoull(text, NULL, 10) : 0;
+
+    switch (name) {
+    case 'p':
+        options->port = (uint16_t)number;
+        return true;
+    case 'c':
+        options->clients = (unsigned)number;
+        return true;
+    case 'P':
+        options->pipeline = (unsigned)number;
+        return true;
+    case 'n':
+        options->requests = number;
+        return true;
+    case 's':
+        options->seconds = atof(text);
+        return true;
+    case 'k':
+        options->keys = number;
+        return true;
+    case 'f':
+        options->first_key = number;
+        return true;
+    case 'K':
+        options->key_size = number;
+        return true;
+    case 'V':
+        options->value_size = number;
+        return true;
+    case 'g':
+        options->gets = (unsigned)number;
+        return true;
+    case 'o':
+        return parse_order(options, text);
+    case 'v':
+        options->verify = true;
+        return true;
+    case 'S':
+        options->seed = number;
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool load_options_parse(struct load_options *options, int argc, char **argv)
+{
+    bool right = true;
+    int name;
+
+    *options = (struct load_options){.clients = 50,
+        .pipeline = 1,
+        .keys = 1000,
+        .key_size = 16,
+        .value_size = 64,
+        .gets = 100,
+        .order = LOAD_RANDOM,
+        .seed = 1};
+    while (right && (name = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        right = set_option(options, name, optarg);
+    }
+    if (options->requests == 0) {
+        options->requests = options->seconds > 0 ? UINT64_MAX : options->keys;
+    }
+    /* A key's digits must have room; a zero-byte value has no reply to tell
+     * it from others. */
+    right = right && optind == argc && options->port > 0 &&
+            options->clients > 0 && options->pipeline > 0 &&
+            options->keys > 0 && options->keys <= UINT32_MAX &&
+            options->gets <= 100 && options->key_size >= 12 &&
+            options->key_size <= 256 && options->value_size > 0;
+    if (!right) {
+        usage();
+    }
+    return right;
+}

@@ -1,0 +1,48 @@
+"""Five times more data than memory: 3 M keys of 1 KB, maxmemory 600mb, in a
+memory cgroup of 1.2 GB; then a Zipf read mix against Redis in RAM."""
+
+from harness import Cgroup, Sampler, Server, at_least, at_most, fill, load, result, say, scaled, verify
+
+KEYS, VALUE_SIZE = 3000000, 1024
+MAXMEMORY, CGROUP_BYTES, RSS_BYTES = 600 << 20, 1200 << 20, 660 << 20
+MIX = dict(clients=16, pipeline=16, gets=95, order="zipf:0.99", value_size=VALUE_SIZE)
+MIX_SECONDS = 20
+
+
+def zipf_rate(server, keys):
+    load(server, keys=keys, seconds=MIX_SECONDS / 2, seed=1, **MIX)
+    return load(server, keys=keys, seconds=MIX_SECONDS, seed=2, **MIX)
+
+
+def spill(larder, keys):
+    with Sampler(larder) as memory:
+        filled = fill(larder, keys, VALUE_SIZE)
+        say("  fill: %.0f keys/s, p99 %.1f ms" % (filled["rate"], filled["p99_us"] / 1000))
+        size = larder.command("DBSIZE")
+        checked = verify(larder, keys, VALUE_SIZE)
+        say("  verify: %.0f keys/s, slowest %.1f ms" % (checked["rate"], checked["max_us"] / 1000))
+        mixed = zipf_rate(larder, keys)
+        say("  zipf: %.0f/s, p99 %.1f ms" % (mixed["rate"], mixed["p99_us"] / 1000))
+    result("spill DBSIZE", "= %d" % keys, size, size == keys)
+    result("spill values right", "= %d" % keys, checked["requests"], checked["requests"] == keys)
+    at_most("spill RssAnon", scaled_bytes(RSS_BYTES) / 1e6, memory.most / 1e6, " MB")
+    at_most("spill slowest reply while filling", 100, filled["max_us"] / 1000, " ms")
+    return mixed
+
+
+def scaled_bytes(size):
+    """A limit that fits the number of keys; the server itself needs some."""
+    return size * scaled(KEYS) // KEYS + (0 if scaled(KEYS) == KEYS else 16 << 20)
+
+
+def run():
+    keys = scaled(KEYS)
+    limit = str(scaled_bytes(MAXMEMORY))
+    with Cgroup(scaled_bytes(CGROUP_BYTES)) as cgroup:
+        with Server("larder", "--maxmemory", limit, cgroup=cgroup) as larder:
+            ours = spill(larder, keys)
+    with Server("redis") as redis:
+        fill(redis, keys, VALUE_SIZE)
+        theirs = zipf_rate(redis, keys)
+    say("  zipf rates: larder %.0f, redis %.0f" % (ours["rate"], theirs["rate"]))
+    at_least("spill zipf rate larder/redis", 0.5, ours["rate"] / theirs["rate"])

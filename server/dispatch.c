@@ -139,6 +139,14 @@ static bool may_run(struct request *request)
             "logs for details about the RDB error.");
         return false;
     }
+    uint32_t of_keys = CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE;
+    if ((request->conn->flags & CONN_MONITOR) != 0 &&
+        (row->flags & of_keys) != 0) {
+        /* Redis counts monitors among the replicas. */
+        reply_error(
+            request->reply, "ERR Replica can't interact with the keyspace");
+        return false;
+    }
     return true;
 }
 
@@ -357,13 +365,13 @@ static enum dispatch_result run(struct request *request)
     struct conn *conn = request->conn;
     uint64_t errors = request->reply->errors;
     uint64_t start_ticks = clock_ticks();
+    conn->last_command = request->command; /* CLIENT INFO names itself */
     request->command->handler(request);
     uint64_t ticks = clock_ticks() - start_ticks;
     if ((conn->flags & CONN_PARKED) != 0) {
         scratch_reset(request->scratch);
         return DISPATCH_PARKED;
     }
-    conn->last_command = request->command;
     if (request->reply->errors != errors) {
         count_error(request, request->command, false);
     }

@@ -69,8 +69,7 @@ static void write_line(FILE *out, const struct request *request)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     fprintf(out, "+%lld.%06ld [%u %s]", (long long)now.tv_sec,
-        now.tv_nsec / 1000, engine_db_number(request->engine, request->db),
-        peer);
+        now.tv_nsec / 1000, conn->db, peer);
     for (int i = 0; i < request->argc; i++) {
         struct bytes shown = request->argv[i];
         if (argument_is_secret(request->argv, request->argc, i)) {

@@ -10,14 +10,19 @@
 /* A growing string gets this much room at most beyond what it needs. */
 #define SPARE_MAX_BYTES (1024 * 1024)
 
+static enum kind text_kind(struct bytes value)
+{
+    return value.size <= EMBSTR_MAX_BYTES ? KIND_STRING_EMBSTR
+                                          : KIND_STRING_RAW;
+}
+
 static enum kind string_kind(struct bytes value)
 {
     int64_t number = 0;
     if (value.size <= INT_MAX_DIGITS && bytes_to_int64(value, &number)) {
         return KIND_STRING_INT;
     }
-    return value.size <= EMBSTR_MAX_BYTES ? KIND_STRING_EMBSTR
-                                          : KIND_STRING_RAW;
+    return text_kind(value);
 }
 
 struct bytes db_string(
@@ -123,10 +128,9 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     return entry;
 }
 
-struct entry *db_set_string(struct db *db, struct bytes key, struct bytes value,
-    int64_t expiry_ms, int64_t now_ms)
+static struct entry *set_as(struct db *db, struct bytes key, struct bytes value,
+    enum kind kind, int64_t expiry_ms, int64_t now_ms)
 {
-    enum kind kind = string_kind(value);
     if (expiry_ms == DB_NO_EXPIRY || expiry_ms == DB_KEEP_EXPIRY) {
         struct entry *entry = overwrite_hot(db, key, value, kind, now_ms);
         if (entry != NULL) {
@@ -139,6 +143,18 @@ struct entry *db_set_string(struct db *db, struct bytes key, struct bytes value,
         .bits = entry_with_tier((uint16_t)kind, TIER_HOT),
     };
     return put(db, &spec, expiry_ms, now_ms);
+}
+
+struct entry *db_set_string(struct db *db, struct bytes key, struct bytes value,
+    int64_t expiry_ms, int64_t now_ms)
+{
+    return set_as(db, key, value, string_kind(value), expiry_ms, now_ms);
+}
+
+struct entry *db_set_text(struct db *db, struct bytes key, struct bytes value,
+    int64_t expiry_ms, int64_t now_ms)
+{
+    return set_as(db, key, value, text_kind(value), expiry_ms, now_ms);
 }
 
 struct entry *db_set_blob(struct db *db, struct bytes key, struct blob **value,

@@ -96,7 +96,7 @@ void cmd_incrbyfloat(struct request *request)
     char text[NUMBER_LONG_DOUBLE_MAX_BYTES];
     struct bytes digits =
         bytes_of(text, number_format_long_double(text, sizeof(text), value));
-    db_set_string(request->db, key, digits, DB_KEEP_EXPIRY, request->now_ms);
+    db_set_text(request->db, key, digits, DB_KEEP_EXPIRY, request->now_ms);
     request->changes++;
     reply_bulk(request->reply, digits);
 }

@@ -7,6 +7,7 @@
                              a pause until they have
     ("walk", [word, ...])    a whole SCAN from 0 to 0, with these arguments
     ("random", [])           a RANDOMKEY that must name one of the keys
+    ("size", [])             a DBSIZE, after all keys were seen once
 """
 
 import random
@@ -87,16 +88,19 @@ class Generator:
         p = self.pool
         ops = []
         if p.chance(self.moves):
-            tier = p.choice([b"cold", b"dry", b"dry"])
-            ops.append(
-                ("larder", [b"TIER", b"DEMOTE", p.key(), b"TO", tier]))
-        if p.chance(0.01):
-            # Seeing each key makes both drop what expired, uncounted so far.
-            ops.append(("both", [b"EXISTS"] + values.KEYS))
-            ops.append(("both", [b"DBSIZE"]))
-            return ops
+            ops.append(("larder", self.move()))
         ops.append(("both", self.words()))
         return ops
+
+    def move(self):
+        """Values to another tier; only larder is told."""
+        p = self.pool
+        if p.chance(0.1):
+            return [b"TIER", b"PROMOTE"] + p.keys()
+        if p.chance(0.02):
+            return [b"TIER", b"FLUSH", p.choice([b"HOT", b"COLD", b"ALL"])]
+        return ([b"TIER", b"DEMOTE"] + p.keys(2) +
+                [b"TO", p.choice([b"COLD", b"DRY", b"DRY"])])
 
     def words(self):
         while True:
@@ -125,7 +129,8 @@ class Generator:
         if p.chance(0.03):
             return [("expire", self.short_lives())]
         if p.chance(0.03):
-            return [("walk", self.walk_options()), ("random", [])]
+            return [("walk", self.walk_options()), ("random", []),
+                    ("size", [])]
         return [("sync", None)]
 
     def short_lives(self):

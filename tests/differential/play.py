@@ -91,14 +91,17 @@ class Player:
             difference = self.pipeline(pending)
             pending = []
             if difference is None:
-                difference = self.special(index, kind, what)
+                difference = self.special(program, index)
             if difference is not None:
                 return difference
         return self.pipeline(pending)
 
-    def special(self, index, kind, what):
+    def special(self, program, index):
+        kind, what = program[index]
         if kind == "walk":
             return self.walk(index, what)
+        if kind == "size":
+            return self.size(program, index)
         if kind == "random":
             return self.random_key(index)
         if kind == "expire":
@@ -118,8 +121,9 @@ class Player:
         for index, kind, words in pending:
             reply = self.larder.read()
             if kind == "larder":
-                self.moved += reply[:1] in b"+:"
-                if reply == GONE:
+                if reply[:1] == b":":
+                    self.moved += int(reply[1:])
+                else:
                     return Difference(index, words, reply, b"")
                 continue
             expected = self.oracle.read()
@@ -143,6 +147,16 @@ class Player:
                 key is None and compare.value(keys) == []):
             return None
         return Difference(index, [b"RANDOMKEY"], ours, keys)
+
+    def size(self, program, index):
+        """Keys that expired are counted until they are looked up: so every
+        word that may be a key is."""
+        words = {word for kind, args in program[:index] if args
+                 for words in (args if kind == "expire" else [args])
+                 for word in words[1:]}
+        return self.pipeline([
+            (index, "both", [b"EXISTS", b"", *sorted(words)]),
+            (index, "both", [b"DBSIZE"])])
 
     def close(self):
         self.larder.close()

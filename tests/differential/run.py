@@ -61,7 +61,8 @@ def line(operation):
             "\n-- end of pipeline, wait until they expired")
     words = " ".join(shown(word) for word in what)
     return {"both": "   ", "larder": "   (larder only) ",
-            "walk": "   (all of) SCAN ", "random": "   RANDOMKEY"}[kind] + words
+            "walk": "   (all of) SCAN ", "random": "   RANDOMKEY",
+            "size": "   DBSIZE, all keys looked up before"}[kind] + words
 
 
 def describe(program, resp, difference, where):
@@ -76,6 +77,8 @@ def describe(program, resp, difference, where):
 
 def investigate(player, program, resp, difference, where, save):
     """Shrinks the program and raises Failure with what is left."""
+    print("difference at %s, looking for a short way to it" % " ".join(
+        map(shown, difference.words)), flush=True)
     last = [difference]
 
     def fails(shorter):

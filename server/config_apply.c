@@ -152,6 +152,7 @@ bool config_apply(struct server *server, struct config *wanted,
     server->config = *wanted;
     *culprit = apply_changes(server, &before, reason);
     if (*culprit == NULL) {
+        server_apply_config(server);
         config_finish(&before);
         return true;
     }

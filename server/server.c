@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "server/config_apply.h"
 #include "server/conn.h"
 #include "server/cron.h"
 #include "server/latency.h"
@@ -111,21 +112,6 @@ static void log_from_engine(void *context, int level, const char *text)
 
 /* ---- the engine ---- */
 
-static enum engine_durability durability(const struct config *config)
-{
-    if (!config->appendonly) {
-        return ENGINE_CHECKPOINTS;
-    }
-    switch (config->appendfsync) {
-    case APPEND_FSYNC_ALWAYS:
-        return ENGINE_ALWAYS;
-    case APPEND_FSYNC_NO:
-        return ENGINE_NEVER_SYNC;
-    default:
-        return ENGINE_EVERYSEC;
-    }
-}
-
 /* `dry-maxsize 0`: as much as the disk holds. */
 static uint64_t dry_maxsize_bytes(const struct config *config)
 {
@@ -144,14 +130,13 @@ static bool create_engine(struct server *server)
     const struct config *config = &server->config;
     char path[4096], reason[512] = "";
     snprintf(path, sizeof(path), "%s/%s", config->dir, config->dry_dir);
-    server->maxmemory_bytes = server_maxmemory_bytes(config);
     struct engine_options options = {
         .path = path,
         .databases = (unsigned)config->databases,
         .maxmemory_bytes = server->maxmemory_bytes,
         .dry_maxsize_bytes = dry_maxsize_bytes(config),
         .reader_threads = (unsigned)config->dry_readers,
-        .durability = durability(config),
+        .durability = config_durability(config),
         .policy = (enum engine_policy)config->maxmemory_policy,
         .active_expire_effort = (unsigned)config->active_expire_effort,
         .active_expire = true,
@@ -179,10 +164,11 @@ static uint64_t slow_ns(const struct config *config)
     return ns; /* latency-monitor-threshold is at least a millisecond */
 }
 
-void server_apply_limits(struct server *server)
+void server_apply_config(struct server *server)
 {
     const struct config *config = &server->config;
     server->slow_ns = slow_ns(config);
+    server->maxmemory_bytes = server_maxmemory_bytes(config);
     uint64_t total = config->client_query_buffer_limit;
     server->limits = (struct resp_limits){
         .max_bulk_bytes = config->proto_max_bulk_len,
@@ -198,8 +184,8 @@ void server_apply_limits(struct server *server)
 static void init_parts(struct server *server)
 {
     const struct config *config = &server->config;
-    server->log = (struct log){
-        .level = (enum log_level)config->loglevel, .path = config->logfile};
+    server->log.level = (enum log_level)config->loglevel;
+    server->log.path = xstrdup(config->logfile);
     if (config->syslog_enabled) {
         log_syslog_open(config->syslog_ident, config->syslog_facility);
         server->log.to_syslog = true;
@@ -214,7 +200,7 @@ static void init_parts(struct server *server)
     server->start_ms = server_now_ms();
     server->start_mono_ms = server_mono_us() / 1000;
     startup_make_run_id(server->run_id);
-    server_apply_limits(server);
+    server_apply_config(server);
 }
 
 static void init_loop(struct server *server)
@@ -255,6 +241,7 @@ static void finish(struct server *server)
     reply_finish(&server->reply);
     scratch_reset(&server->scratch);
     free(server->read_buffer);
+    free(server->log.path);
 }
 
 int server_run(struct server *server)

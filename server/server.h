@@ -90,7 +90,7 @@ uint64_t server_maxmemory_bytes(const struct config *config);
 
 /* What is worked out from the configuration once instead of with every
  * command: at start and after CONFIG SET. */
-void server_apply_limits(struct server *server);
+void server_apply_config(struct server *server);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
 

@@ -203,11 +203,12 @@ void space_use(struct space *space, struct entry *entry)
     struct lru *list = space_list(space, entry);
     const struct arena *arena = &space->engine->arena;
     uint32_t ref = arena_ref(arena, entry);
-    if (list == NULL || list->head == ref) {
+    bool sinking = (entry->bits & ENTRY_SINKING) != 0;
+    if (list == NULL || (list->head == ref && !sinking)) {
         return;
     }
     lru_remove(list, arena, ref);
-    if (entry->bits & ENTRY_SINKING) {
+    if (sinking) {
         /* In use again: it need not sink. */
         entry->bits &= (uint16_t)~ENTRY_SINKING;
         list = &space->cold;

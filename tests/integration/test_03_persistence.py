@@ -51,15 +51,14 @@ def test_every_kind_of_value_survives(start_larder):
     values = values_of_all_kinds()
     store(server.client(), values)
     encodings = {
-        key: server.client().execute_command("OBJECT", "ENCODING", key)
+        key: server.client().object("ENCODING", key)
         for key in values
     }
     for _ in range(3):
         server.restart()
         client = server.client()
         for key, encoding in encodings.items():
-            assert client.execute_command(
-                "OBJECT", "ENCODING", key) == encoding
+            assert client.object("ENCODING", key) == encoding
         check(client, values)
     # Changed after a restart, kept by the next one.
     changed = values_of_all_kinds(seed=2)
@@ -251,6 +250,11 @@ def test_appendonly_can_be_switched_on(start_larder):
     client.set("before", "1")
     client.config_set("appendfsync", "always")
     client.config_set("appendonly", "yes")
+    # What was there before is written behind the scenes.
+    wait_until(
+        lambda: not server.info("persistence")["aof_rewrite_in_progress"],
+        what="the first rewrite")
+    time.sleep(1.2)
     client.set("after", "2")
     server.crash_restart()
     assert server.client().get("after") == b"2"

@@ -147,8 +147,8 @@ def test_looking_costs_no_disk_read(full):
         assert client.exists(key) == 1
         assert client.type(key) == b"string"
         assert client.ttl(key) == -1
-        assert client.execute_command("OBJECT", "ENCODING", key) == b"raw"
-        assert client.execute_command("OBJECT", "IDLETIME", key) >= 0
+        assert client.object("ENCODING", key) == b"raw"
+        assert client.object("IDLETIME", key) >= 0
         assert client.execute_command("MEMORY", "USAGE", key) > 0
         assert client.expire(key, 1000) and client.persist(key)
         assert client.touch(key) == 1
@@ -220,11 +220,11 @@ def test_moving_changes_nothing_a_client_sees(full):
         key = "moved:%d" % i
         client.set(key, value, ex=5000)
         at = client.execute_command("PEXPIRETIME", key)
-        encoding = client.execute_command("OBJECT", "ENCODING", key)
+        encoding = client.object("ENCODING", key)
         for tier in ("COLD", "DRY", "COLD", "DRY"):
             client.execute_command("TIER", "DEMOTE", key, "TO", tier)
             assert client.execute_command("PEXPIRETIME", key) == at
-            assert client.execute_command("OBJECT", "ENCODING", key) == encoding
+            assert client.object("ENCODING", key) == encoding
             assert client.type(key) == b"string"
             if tier == "DRY":
                 assert client.get(key) == value

@@ -292,10 +292,14 @@ static void directory_point(
     }
 }
 
+/* Each half gets room for what it will hold: a checkpoint writes entries in
+ * the order of their hashes, so that at the next start all entries of a full
+ * segment may belong to one half. */
 static void segment_split(
     struct index *index, struct segment *old, uint64_t hash)
 {
     uint32_t refs[MAX_BUCKETS * SLOTS];
+    uint64_t hashes[MAX_BUCKETS * SLOTS];
     uint32_t count = segment_refs(index, old, refs);
     if (old->depth == index->depth) {
         directory_double(index);
@@ -303,12 +307,18 @@ static void segment_split(
     uint64_t half = UINT64_C(1) << (63 - old->depth);
     uint64_t prefix =
         old->depth == 0 ? 0 : hash >> (64 - old->depth) << (64 - old->depth);
-    uint32_t buckets = buckets_for(count / 2 + count / 16);
-    struct segment *low = segment_create(index, buckets, old->depth + 1);
-    struct segment *high = segment_create(index, buckets, old->depth + 1);
+    uint32_t high_count = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t entry = entry_hash(index, refs[i]);
-        segment_place((entry & half) ? high : low, entry, refs[i]);
+        hashes[i] = entry_hash(index, refs[i]);
+        high_count += (hashes[i] & half) != 0;
+    }
+    uint32_t low_count = count - high_count;
+    struct segment *low = segment_create(
+        index, buckets_for(low_count + low_count / 8), old->depth + 1);
+    struct segment *high = segment_create(
+        index, buckets_for(high_count + high_count / 8), old->depth + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        segment_place((hashes[i] & half) ? high : low, hashes[i], refs[i]);
     }
     directory_point(index, prefix, low);
     directory_point(index, prefix | half, high);

@@ -1,14 +1,13 @@
 #include "tiers/dry/lmdb_check.h"
+#include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum {
     SPARE_READERS = 8, /* threads that read beside the reader threads */
-    AHEAD_PAGES = 64,  /* asked for at a time by a scan */
 };
 
 /* ---- opening ---- */
@@ -39,14 +38,28 @@ static enum dry_result check_format(
 
 /* Finds where the stream of payloads ends. Chunks behind the last row are
  * left from a batch that did not reach its commit. */
-static int find_right_edge(struct lmdb *store)
+static int find_right_edge(
+    struct lmdb *store, MDB_cursor *rows, MDB_cursor *chunks)
 {
-    MDB_txn *txn;
-    MDB_cursor *rows = NULL, *chunks = NULL;
     struct row row;
     struct bytes header;
     uint64_t id;
     MDB_val key, value;
+    int rc = lmdb_row_at(rows, MDB_LAST, &id, &row, &header);
+    store->next_chunk = rc == MDB_SUCCESS ? lmdb_row_end(&row) : 0;
+    if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND) {
+        rc = mdb_cursor_get(chunks, &key, &value, MDB_LAST);
+    }
+    if (rc == MDB_SUCCESS) {
+        store->trim = lmdb_number(key) >= store->next_chunk;
+    }
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+static int inspect(struct lmdb *store)
+{
+    MDB_txn *txn;
+    MDB_cursor *rows = NULL, *chunks = NULL;
     int rc = lmdb_env_begin_read(store, &txn);
     if (rc != MDB_SUCCESS) {
         return rc;
@@ -56,14 +69,7 @@ static int find_right_edge(struct lmdb *store)
         rc = mdb_cursor_open(txn, store->payloads, &chunks);
     }
     if (rc == MDB_SUCCESS) {
-        rc = lmdb_row_at(rows, MDB_LAST, &id, &row, &header);
-        store->next_chunk = rc == MDB_SUCCESS ? lmdb_row_end(&row) : 0;
-    }
-    if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND) {
-        rc = mdb_cursor_get(chunks, &key, &value, MDB_LAST);
-        store->trim =
-            rc == MDB_SUCCESS && lmdb_number(key) >= store->next_chunk;
-        rc = rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+        rc = find_right_edge(store, rows, chunks);
     }
     mdb_cursor_close(rows);
     mdb_cursor_close(chunks);
@@ -71,23 +77,22 @@ static int find_right_edge(struct lmdb *store)
     return rc;
 }
 
-/* Pages behind the last one exist from now on, if only as a hole: a damaged
- * page that points a little too far is then no SIGBUS. */
-static int extend(struct lmdb *store)
-{
-    uint64_t end_bytes = store->stats.used_bytes + store->stats.free_bytes;
-    return place_extend_data(&store->place, end_bytes + LMDB_MIB) ? 0 : errno;
-}
-
 static enum dry_result open_store(
     struct lmdb *store, char *reason, size_t reason_size)
 {
-    enum dry_result result =
-        lmdb_check_file(store->place.data_path, reason, reason_size);
+    uint64_t end_bytes;
+    enum dry_result result = lmdb_check_file(
+        store->place.data_path, &end_bytes, reason, reason_size);
     if (result != DRY_OK) {
         return result;
     }
     int rc = lmdb_env_open(store);
+    /* Behind the last page there is room to read from now on, if only a
+     * hole: a damaged page that points a little too far is then no SIGBUS. */
+    if (rc == MDB_SUCCESS &&
+        !place_extend_data(&store->place, end_bytes + LMDB_MIB)) {
+        rc = errno;
+    }
     if (rc != MDB_SUCCESS) {
         return lmdb_env_fail(store, rc, "cannot open", reason, reason_size);
     }
@@ -97,10 +102,7 @@ static enum dry_result open_store(
     }
     rc = lmdb_env_count(store);
     if (rc == MDB_SUCCESS) {
-        rc = extend(store);
-    }
-    if (rc == MDB_SUCCESS) {
-        rc = find_right_edge(store);
+        rc = inspect(store);
     }
     return rc == MDB_SUCCESS
                ? DRY_OK
@@ -173,7 +175,7 @@ static int copy_chunks(const struct bytes *chunks, size_t count,
         lmdb_row_hint_chunks(chunks, count);
     }
     for (size_t i = 0; i < count; i++) {
-        if (!lmdb_check_value(chunks[i].data, chunks[i].size)) {
+        if (!page_value_sane(chunks[i].data, chunks[i].size)) {
             return MDB_CORRUPTED;
         }
         size_t size = chunks[i].size - offset;
@@ -238,7 +240,7 @@ static enum dry_result lmdb_read(struct dry_store *base, uint64_t id,
         return lmdb_env_result(store, rc);
     }
     rc = mdb_get(txn, store->headers, &key, &value);
-    if (rc == MDB_SUCCESS && (!lmdb_check_value(value.mv_data, value.mv_size) ||
+    if (rc == MDB_SUCCESS && (!page_value_sane(value.mv_data, value.mv_size) ||
                                  !lmdb_row_parse(value, &row, &header))) {
         rc = MDB_CORRUPTED;
     }
@@ -258,74 +260,6 @@ static enum dry_result lmdb_read(struct dry_store *base, uint64_t id,
         *data = NULL;
     }
     return lmdb_env_result(store, rc);
-}
-
-/* The page of the rows a scan is at, and how far it has read ahead. */
-struct scan {
-    const char *page;
-    const char *hinted, *hinted_end;
-};
-
-/* Checks each page of rows when the scan comes to it. Batches write their
- * rows side by side, so what follows a page is likely wanted next. */
-static bool scan_page(struct scan *scan, const char *row)
-{
-    const char *page = row - (uintptr_t)row % LMDB_PAGE_BYTES;
-    if (page == scan->page) {
-        return true;
-    }
-    if (page < scan->hinted || page >= scan->hinted_end) {
-        scan->hinted = page;
-        scan->hinted_end = page + (size_t)AHEAD_PAGES * LMDB_PAGE_BYTES;
-        madvise(
-            (void *)page, (size_t)AHEAD_PAGES * LMDB_PAGE_BYTES, MADV_WILLNEED);
-    }
-    scan->page = page;
-    return lmdb_check_leaf(page);
-}
-
-static int scan_rows(
-    MDB_cursor *rows, uint64_t from, dry_scan_fn *fn, void *context)
-{
-    struct scan scan = {.page = NULL};
-    struct row row;
-    struct bytes header;
-    MDB_val key = lmdb_val(&from, sizeof(from)), value;
-    uint64_t least = from;
-    int rc = mdb_cursor_get(rows, &key, &value, MDB_SET_RANGE);
-    while (rc == MDB_SUCCESS) {
-        if (!scan_page(&scan, key.mv_data) || key.mv_size != sizeof(from) ||
-            lmdb_number(key) < least ||
-            !lmdb_check_value(value.mv_data, value.mv_size) ||
-            !lmdb_row_parse(value, &row, &header)) {
-            return MDB_CORRUPTED;
-        }
-        least = lmdb_number(key) + 1;
-        if (!fn(context, least - 1, header, row.size)) {
-            return MDB_SUCCESS;
-        }
-        rc = mdb_cursor_get(rows, &key, &value, MDB_NEXT);
-    }
-    return rc;
-}
-
-static enum dry_result lmdb_scan(
-    struct dry_store *base, uint64_t from, dry_scan_fn *fn, void *context)
-{
-    struct lmdb *store = lmdb_of(base);
-    MDB_txn *txn;
-    MDB_cursor *rows;
-    int rc = lmdb_env_begin_read(store, &txn);
-    if (rc != MDB_SUCCESS) {
-        return lmdb_env_result(store, rc);
-    }
-    rc = mdb_cursor_open(txn, store->headers, &rows);
-    if (rc == MDB_SUCCESS) {
-        rc = scan_rows(rows, from, fn, context);
-        mdb_cursor_close(rows);
-    }
-    lmdb_env_end_read(store, txn);
-    return rc == MDB_NOTFOUND ? DRY_OK : lmdb_env_result(store, rc);
 }
 
 static enum dry_result lmdb_get_system(
@@ -370,7 +304,7 @@ const struct dry_ops dry_lmdb_ops = {
     .close = lmdb_close,
     .apply = lmdb_write_apply,
     .read = lmdb_read,
-    .scan = lmdb_scan,
+    .scan = lmdb_scan_rows,
     .get_system = lmdb_get_system,
     .sync = lmdb_sync,
     .stats = lmdb_stats,

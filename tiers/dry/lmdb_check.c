@@ -1,4 +1,5 @@
 #include "tiers/dry/lmdb_check.h"
+#include "tiers/dry/lmdb_page.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,136 +9,11 @@
 #include <unistd.h>
 
 enum {
-    PAGE_BYTES = 4096,
-    PAGE_HEADER_BYTES = 16,
-    NODE_HEADER_BYTES = 8,
-    META_MAGIC_NUMBER = 0x0eefc0de, /* the lower 28 bits of 0xBEEFC0DE */
     META_VERSION = 1,
-    MAX_DEPTH = 32,
-    MAX_KEY_BYTES = 511,
-
-    PAGE_BRANCH = 0x01,
-    PAGE_LEAF = 0x02,
-    PAGE_OVERFLOW = 0x04,
-    PAGE_META = 0x08,
-    NODE_BIG = 0x01,     /* the value is in overflow pages */
-    NODE_DATABASE = 0x02 /* the value is the root of a database */
+    EDGE_FIRST = 1, /* on the way to the first leaf page of a database */
+    EDGE_LAST = 2,
 };
-static const uint64_t no_page = UINT64_MAX;
-
-/* What LMDB writes, on a little-endian machine of 64 bits. */
-struct page {
-    uint64_t number;
-    uint16_t unused;
-    uint16_t flags;
-    union {
-        struct {
-            uint16_t lower, upper; /* the free space between them */
-        };
-        uint32_t pages; /* of an overflow run */
-    };
-    uint16_t nodes[];
-};
-struct node {
-    uint16_t low, high; /* size of the value, or the child's page number */
-    uint16_t flags;     /* or the page number's bits above 32 */
-    uint16_t key_size;
-    char data[]; /* the key, then the value */
-};
-struct database {
-    uint32_t page_size;
-    uint16_t flags;
-    uint16_t depth;
-    uint64_t branch_pages, leaf_pages, overflow_pages;
-    uint64_t entries;
-    uint64_t root;
-};
-struct meta {
-    uint32_t magic;
-    uint32_t version;
-    uint64_t address, map_size;
-    struct database free_list, table;
-    uint64_t last_page;
-    uint64_t transaction;
-};
-_Static_assert(sizeof(struct page) == PAGE_HEADER_BYTES, "as on disk");
-_Static_assert(sizeof(struct node) == NODE_HEADER_BYTES, "as on disk");
-_Static_assert(sizeof(struct database) == 48, "as on disk");
-_Static_assert(sizeof(struct meta) == 136, "as on disk");
-
-/* ---- pages ---- */
-
-static size_t node_count(const struct page *page)
-{
-    return (size_t)(page->lower - PAGE_HEADER_BYTES) / sizeof(uint16_t);
-}
-
-static const struct node *node_at(const struct page *page, size_t index)
-{
-    return (const struct node *)((const char *)page + page->nodes[index]);
-}
-
-static size_t value_size(const struct node *node)
-{
-    return node->low | (size_t)node->high << 16;
-}
-
-static const char *value_of(const struct node *node)
-{
-    return node->data + node->key_size;
-}
-
-static uint64_t child_of(const struct node *node)
-{
-    return node->low | (uint64_t)node->high << 16 | (uint64_t)node->flags << 32;
-}
-
-/* Whether the entries of a branch or leaf page all lie within it. */
-static bool page_sane(const struct page *page, unsigned kind)
-{
-    if (page->flags != kind || page->lower < PAGE_HEADER_BYTES ||
-        page->lower % 2 != 0 || page->upper < page->lower ||
-        page->upper > PAGE_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < node_count(page); i++) {
-        size_t start = page->nodes[i];
-        if (start < page->upper || start + NODE_HEADER_BYTES > PAGE_BYTES ||
-            start % 2 != 0) {
-            return false;
-        }
-        const struct node *node = node_at(page, i);
-        size_t size = NODE_HEADER_BYTES + node->key_size;
-        if (kind == PAGE_LEAF) {
-            size +=
-                node->flags & NODE_BIG ? sizeof(uint64_t) : value_size(node);
-        }
-        if (node->key_size > MAX_KEY_BYTES || start + size > PAGE_BYTES) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool lmdb_check_leaf(const void *page)
-{
-    return page_sane(page, PAGE_LEAF);
-}
-
-bool lmdb_check_value(const void *data, size_t size)
-{
-    uintptr_t offset = (uintptr_t)data % PAGE_BYTES;
-    const struct page *page =
-        (const struct page *)((const char *)data - offset);
-    if (offset != PAGE_HEADER_BYTES) {
-        return offset > PAGE_HEADER_BYTES && offset + size <= PAGE_BYTES;
-    }
-    return page->flags == PAGE_OVERFLOW &&
-           page->pages ==
-               (PAGE_HEADER_BYTES + size + PAGE_BYTES - 1) / PAGE_BYTES;
-}
-
-/* ---- the file ---- */
+static const uint32_t meta_magic = 0xbeefc0de;
 
 struct checker {
     int fd;
@@ -168,8 +44,7 @@ static bool claim_page(struct checker *checker, uint64_t number)
 
 static bool claim_run(struct checker *checker, uint64_t number, size_t size)
 {
-    size_t pages = (PAGE_HEADER_BYTES + size + PAGE_BYTES - 1) / PAGE_BYTES;
-    while (pages-- > 0) {
+    for (uint64_t pages = page_run(size); pages > 0; pages--) {
         if (!claim_page(checker, number++)) {
             return false;
         }
@@ -189,7 +64,7 @@ static bool load_page(
     if (!read_exactly(checker->fd, page, PAGE_BYTES, number * PAGE_BYTES)) {
         return found_wrong(checker, "a page that cannot be read");
     }
-    if (page->number != number || !page_sane(page, kind)) {
+    if (!page_sane(page, number, kind)) {
         return found_wrong(checker, "a damaged page");
     }
     return true;
@@ -198,92 +73,127 @@ static bool load_page(
 /* Called for each entry of a leaf page. */
 typedef bool node_fn(struct checker *checker, const struct node *node);
 
-static bool walk(
-    struct checker *checker, uint64_t number, unsigned depth, node_fn *on_node);
+/* A place in a walk: a page `depth` levels above nothing. */
+struct step {
+    uint64_t number;
+    unsigned depth;
+    unsigned edges;
+};
+
+static bool walk(struct checker *checker, struct step step, node_fn *on_node);
 
 static bool walk_leaf(
     struct checker *checker, const struct page *page, node_fn *on_node)
 {
-    for (size_t i = 0; i < node_count(page); i++) {
-        if (!on_node(checker, node_at(page, i))) {
+    for (size_t i = 0; on_node != NULL && i < page_node_count(page); i++) {
+        if (!on_node(checker, page_node(page, i))) {
             return false;
         }
     }
     return true;
+}
+
+static void read_ahead(struct checker *checker, const struct page *branch)
+{
+    for (size_t i = 0; i < page_node_count(branch); i++) {
+        uint64_t number = page_child(page_node(branch, i));
+        posix_fadvise(checker->fd, (off_t)(number * PAGE_BYTES), PAGE_BYTES,
+            POSIX_FADV_WILLNEED);
+    }
 }
 
 static bool walk_branch(struct checker *checker, const struct page *page,
-    unsigned depth, node_fn *on_node)
+    struct step step, node_fn *on_node)
 {
-    if (node_count(page) == 0) {
-        return found_wrong(checker, "an empty branch page");
+    size_t count = page_node_count(page);
+    if (on_node != NULL) {
+        read_ahead(checker, page);
     }
-    for (size_t i = 0; i < node_count(page); i++) {
-        if (!walk(checker, child_of(node_at(page, i)), depth - 1, on_node)) {
+    for (size_t i = 0; i < count; i++) {
+        struct step child = {.number = page_child(page_node(page, i)),
+            .depth = step.depth - 1,
+            .edges = (i == 0 ? step.edges & EDGE_FIRST : 0) |
+                     (i == count - 1 ? step.edges & EDGE_LAST : 0)};
+        if (!walk(checker, child, on_node)) {
             return false;
         }
     }
     return true;
 }
 
-/* A subtree of `depth` levels. Leaf pages are read only for `on_node`. */
-static bool walk(
-    struct checker *checker, uint64_t number, unsigned depth, node_fn *on_node)
+/* A page and what is below it. Leaf pages are read for `on_node` only, and
+ * at the edges, where opening a store reads and writing changes. */
+static bool walk(struct checker *checker, struct step step, node_fn *on_node)
 {
-    if (!claim_page(checker, number)) {
+    if (!claim_page(checker, step.number)) {
         return false;
     }
-    if (depth == 1 && on_node == NULL) {
+    if (step.depth == 1 && on_node == NULL && step.edges == 0) {
         return true;
     }
     struct page *page = xmalloc(PAGE_BYTES);
-    bool sound =
-        load_page(checker, number, depth > 1 ? PAGE_BRANCH : PAGE_LEAF, page);
+    bool sound = load_page(
+        checker, step.number, step.depth > 1 ? PAGE_BRANCH : PAGE_LEAF, page);
     if (sound) {
-        sound = depth > 1 ? walk_branch(checker, page, depth, on_node)
-                          : walk_leaf(checker, page, on_node);
+        sound = step.depth > 1 ? walk_branch(checker, page, step, on_node)
+                               : walk_leaf(checker, page, on_node);
     }
     free(page);
     return sound;
 }
 
-static bool walk_database(
-    struct checker *checker, const struct database *database, node_fn *on_node)
+static bool walk_database(struct checker *checker,
+    const struct database *database, unsigned flags, node_fn *on_node)
 {
-    if (database->root == no_page) {
+    if (database->flags != flags) {
+        return found_wrong(checker, "a database of the wrong kind");
+    }
+    if (database->root == PAGE_NONE) {
         return database->entries == 0 ||
                found_wrong(checker, "a database without its root");
     }
-    if (database->depth < 1 || database->depth > MAX_DEPTH) {
+    if (database->depth < 1 || database->depth > PAGE_MAX_DEPTH) {
         return found_wrong(checker, "a database of impossible depth");
     }
-    return walk(checker, database->root, database->depth, on_node);
+    struct step root = {.number = database->root,
+        .depth = database->depth,
+        .edges = EDGE_FIRST | EDGE_LAST};
+    return walk(checker, root, on_node);
 }
 
-/* The numbers of the pages a past transaction freed, the count before them,
- * descending. */
+/* The numbers of the pages a past transaction freed, their count first. */
+static bool claim_freed(
+    struct checker *checker, const struct node *node, uint64_t *numbers)
+{
+    size_t size = page_value_size(node);
+    uint64_t start;
+    if (node->flags & NODE_BIG) {
+        memcpy(&start, page_value(node), sizeof(start));
+        if (!claim_run(checker, start, size) ||
+            !read_exactly(checker->fd, numbers, size,
+                start * PAGE_BYTES + PAGE_HEADER_BYTES)) {
+            return false;
+        }
+    } else {
+        memcpy(numbers, page_value(node), size);
+    }
+    for (uint64_t i = 1; i <= numbers[0]; i++) {
+        if (i >= size / sizeof(uint64_t) || !claim_page(checker, numbers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool on_free_list(struct checker *checker, const struct node *node)
 {
-    size_t size = value_size(node);
-    bool big = node->flags & NODE_BIG;
-    uint64_t start = 0, count;
-    uint64_t *numbers = xmalloc(size + sizeof(uint64_t));
-    bool sound = node->key_size == sizeof(uint64_t) && size % 8 == 0 &&
-                 size >= 8 && (!big || size < checker->page_count * 8 + 4096);
-    if (sound && big) {
-        memcpy(&start, value_of(node), sizeof(start));
-        sound = claim_run(checker, start, size) &&
-                read_exactly(checker->fd, numbers, size,
-                    start * PAGE_BYTES + PAGE_HEADER_BYTES);
-    } else if (sound) {
-        memcpy(numbers, value_of(node), size);
+    size_t size = page_value_size(node);
+    bool sound = false;
+    if (size >= sizeof(uint64_t) && page_run(size) < checker->page_count) {
+        uint64_t *numbers = xmalloc(size + sizeof(uint64_t));
+        sound = claim_freed(checker, node, numbers);
+        free(numbers);
     }
-    count = sound ? numbers[0] : 0;
-    sound = sound && count <= size / 8 - 1;
-    for (uint64_t i = 1; sound && i <= count; i++) {
-        sound = claim_page(checker, numbers[i]);
-    }
-    free(numbers);
     return sound || checker->wrong != NULL ||
            found_wrong(checker, "a damaged free list");
 }
@@ -294,27 +204,49 @@ static bool on_value(struct checker *checker, const struct node *node)
     if (!(node->flags & NODE_BIG)) {
         return true;
     }
-    memcpy(&start, value_of(node), sizeof(start));
-    return claim_run(checker, start, value_size(node));
+    memcpy(&start, page_value(node), sizeof(start));
+    return claim_run(checker, start, page_value_size(node));
 }
 
-/* The table of databases: ours and nothing else. */
+static bool on_chunk(struct checker *checker, const struct node *node)
+{
+    if (node->key_size != sizeof(uint64_t) || node->flags & NODE_DATABASE ||
+        page_value_size(node) > PAGE_BYTES) {
+        return found_wrong(checker, "a damaged chunk");
+    }
+    return on_value(checker, node);
+}
+
+/* The table of databases: ours and nothing else. The pages of `headers` are
+ * looked at when they are scanned, for there are many. */
 static bool on_database(struct checker *checker, const struct node *node)
 {
-    struct bytes name = bytes_of(node->data, node->key_size);
+    static const struct {
+        const char *name;
+        unsigned flags;
+        node_fn *on_node;
+    } ours[] = {
+        {"system", DATABASE_PLAIN, on_value},
+        {"headers", DATABASE_INTEGER_KEYS, NULL},
+        {"payloads", DATABASE_INTEGER_KEYS, on_chunk},
+    };
     struct database database;
-    bool small = bytes_equal(name, BYTES("system"));
-    if (!small && !bytes_equal(name, BYTES("headers")) &&
-        !bytes_equal(name, BYTES("payloads"))) {
+    struct bytes name = bytes_of(node->data, node->key_size);
+    size_t i = 0;
+    while (i < 3 &&
+           !bytes_equal(name, bytes_of(ours[i].name, strlen(ours[i].name)))) {
+        i++;
+    }
+    if (i == 3) {
         checker->foreign = true;
         return found_wrong(checker, "an LMDB file that is not larder's");
     }
     if (node->flags != NODE_DATABASE ||
-        value_size(node) != sizeof(struct database)) {
+        page_value_size(node) != sizeof(struct database)) {
         return found_wrong(checker, "a damaged table of databases");
     }
-    memcpy(&database, value_of(node), sizeof(database));
-    return walk_database(checker, &database, small ? on_value : NULL);
+    memcpy(&database, page_value(node), sizeof(database));
+    return walk_database(checker, &database, ours[i].flags, ours[i].on_node);
 }
 
 /* ---- meta pages ---- */
@@ -323,8 +255,7 @@ static bool meta_sane(const char *buffer, struct meta *meta)
 {
     const struct page *page = (const struct page *)buffer;
     memcpy(meta, buffer + PAGE_HEADER_BYTES, sizeof(*meta));
-    return page->flags == PAGE_META &&
-           (meta->magic & 0x0fffffff) == META_MAGIC_NUMBER &&
+    return page->flags == PAGE_META && meta->magic == meta_magic &&
            meta->version == META_VERSION;
 }
 
@@ -362,8 +293,10 @@ static enum dry_result check_trees(
 {
     struct checker checker = {.fd = fd, .page_count = meta->last_page + 1};
     checker.seen = xcalloc(checker.page_count / 8 + 1, 1);
-    bool sound = walk_database(&checker, &meta->free_list, on_free_list) &&
-                 walk_database(&checker, &meta->table, on_database);
+    bool sound =
+        walk_database(
+            &checker, &meta->free_list, DATABASE_INTEGER_KEYS, on_free_list) &&
+        walk_database(&checker, &meta->table, DATABASE_PLAIN, on_database);
     free(checker.seen);
     if (sound) {
         return DRY_OK;
@@ -374,7 +307,7 @@ static enum dry_result check_trees(
 }
 
 static enum dry_result check_descriptor(
-    int fd, char *reason, size_t reason_size)
+    int fd, uint64_t *end_bytes, char *reason, size_t reason_size)
 {
     struct stat status;
     struct meta meta;
@@ -392,19 +325,21 @@ static enum dry_result check_descriptor(
     enum dry_result result =
         load_meta(fd, (uint64_t)status.st_size, &meta, reason, reason_size);
     if (result == DRY_OK) {
+        *end_bytes = (meta.last_page + 1) * PAGE_BYTES;
         result = check_trees(fd, &meta, reason, reason_size);
     }
     return result;
 }
 
 enum dry_result lmdb_check_file(
-    const char *path, char *reason, size_t reason_size)
+    const char *path, uint64_t *end_bytes, char *reason, size_t reason_size)
 {
     char text[160] = "";
     enum dry_result result = DRY_OK;
+    *end_bytes = (uint64_t)2 * PAGE_BYTES;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0) {
-        result = check_descriptor(fd, text, sizeof(text));
+        result = check_descriptor(fd, end_bytes, text, sizeof(text));
         close(fd);
     } else if (errno != ENOENT) {
         snprintf(text, sizeof(text), "%s", strerror(errno));

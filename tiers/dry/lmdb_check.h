@@ -1,6 +1,4 @@
-/* The structure of an LMDB 0.9 data file, seen without LMDB, which trusts
- * its file: a damaged page makes it read out of bounds or abort. Open checks
- * all that leads to the records, reading checks each page it is led to.
+/* The structure of a data file, checked before LMDB maps it and trusts it.
  *
  * LMDB has no page checksums; what is inside a value is for the records' own
  * checksums to judge. */
@@ -9,16 +7,11 @@
 
 #include "tiers/dry/store.h"
 
-/* Checks a data file before it is mapped: size, meta pages, the table of
- * databases, the free list, and every branch page. No file, or an empty one,
- * is sound. Any thread. */
+/* Checks size, meta pages, the table of databases, and that each page has one
+ * owner: the free list or a database. Not looked into are payloads and, but
+ * for the edges, the pages of rows: lmdb_scan.c does that. No file, or an empty
+ * one, is sound. *end_bytes is where the pages in use end. Any thread. */
 enum dry_result lmdb_check_file(
-    const char *path, char *reason, size_t reason_size);
-
-/* Whether a page in the map is a leaf page whose entries all lie in it. */
-bool lmdb_check_leaf(const void *page);
-/* Whether a value in the map (not one of a write transaction) lies within
- * its leaf page, or in overflow pages of its own. */
-bool lmdb_check_value(const void *data, size_t size);
+    const char *path, uint64_t *end_bytes, char *reason, size_t reason_size);
 
 #endif

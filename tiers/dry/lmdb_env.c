@@ -132,9 +132,8 @@ int lmdb_env_count(struct lmdb *store)
         return rc;
     }
     stats.used_bytes = (uint64_t)2 * LMDB_PAGE_BYTES;
-    /* 0 and 1 are LMDB's own: the free list and the table of databases. */
-    const MDB_dbi dbis[] = {
-        0, 1, store->system, store->payloads, store->headers};
+    const MDB_dbi dbis[] = {LMDB_FREE_LIST, LMDB_TABLE, store->system,
+        store->payloads, store->headers};
     for (size_t i = 0; rc == MDB_SUCCESS && i < 5; i++) {
         rc = count_pages(txn, dbis[i], &stats.used_bytes,
             dbis[i] == store->headers ? &stats.record_count : &ignored);
@@ -197,7 +196,7 @@ static int open_databases(struct lmdb *store)
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    rc = mdb_stat(txn, 1, &stat);
+    rc = mdb_stat(txn, LMDB_TABLE, &stat);
     bool fresh = rc == MDB_SUCCESS && stat.ms_entries == 0;
     unsigned create = fresh ? MDB_CREATE : 0;
     if (rc == MDB_SUCCESS) {

@@ -1,11 +1,13 @@
 /* Inside of the LMDB store; nobody but its own files includes this, and
  * lmdb.h appears nowhere else. The layout on disk is in README.md.
  *
- * lmdb.c        the operations: open, read, scan
+ * lmdb.c        open and read; the table of operations
  * lmdb_write.c  apply
  * lmdb_env.c    the environment: opening, healing, transactions, counts
  * lmdb_row.c    rows: where a record's payload lies
- * lmdb_check.c  the structure of the file, seen without LMDB */
+ * lmdb_scan.c   scan
+ * lmdb_check.c  the structure of the file before it is mapped
+ * lmdb_page.c   pages as they are on disk; both without LMDB */
 #ifndef LARDER_TIERS_DRY_LMDB_STORE_H
 #define LARDER_TIERS_DRY_LMDB_STORE_H
 
@@ -22,6 +24,8 @@ enum {
     LMDB_ROW_PREFIX_BYTES = 12,
     LMDB_HINT_CHUNKS = 256, /* asked for at a time */
     LMDB_MIB = 1 << 20,
+    LMDB_FREE_LIST = 0, /* databases of LMDB's own */
+    LMDB_TABLE = 1,
 };
 /* The system value that says what this file is; not the caller's to use. */
 #define LMDB_FORMAT_NAME "store"
@@ -114,6 +118,11 @@ int lmdb_row_at(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *id,
 /* Asks the kernel for the pages of several chunks at once: the map is opened
  * without read-ahead, which is right for single values only. */
 void lmdb_row_hint_chunks(const struct bytes *chunks, size_t count);
+
+/* ---- lmdb_scan.c ---- */
+
+enum dry_result lmdb_scan_rows(
+    struct dry_store *base, uint64_t from, dry_scan_fn *fn, void *context);
 
 /* ---- lmdb_write.c ---- */
 

@@ -1,4 +1,4 @@
-#include "tiers/dry/lmdb_check.h"
+#include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
 
 #include <errno.h>
@@ -200,19 +200,14 @@ static int trim_right(struct lmdb *store, MDB_txn *txn)
                : rc;
 }
 
-/* The first chunk that the row `keep_from` or one behind it uses. */
+/* The first chunk that the row `keep_from` or one behind it uses; *chunk
+ * stays as it is when there is no such row. */
 static int first_kept_chunk(
-    struct lmdb *store, MDB_txn *txn, uint64_t keep_from, uint64_t *chunk)
+    MDB_cursor *rows, uint64_t keep_from, uint64_t *chunk)
 {
-    MDB_cursor *rows;
     struct row row;
     struct bytes header;
-    int rc = mdb_cursor_open(txn, store->headers, &rows);
-    if (rc != MDB_SUCCESS) {
-        return rc;
-    }
-    rc = lmdb_row_at(rows, MDB_SET_RANGE, &keep_from, &row, &header);
-    mdb_cursor_close(rows);
+    int rc = lmdb_row_at(rows, MDB_SET_RANGE, &keep_from, &row, &header);
     if (rc == MDB_SUCCESS) {
         *chunk = row.chunk;
     }
@@ -224,7 +219,13 @@ static int trim_left(struct append *append, uint64_t keep_from)
 {
     struct lmdb *store = append->store;
     uint64_t chunk = append->next_chunk;
-    int rc = first_kept_chunk(store, append->txn, keep_from, &chunk);
+    MDB_cursor *rows;
+    int rc = mdb_cursor_open(append->txn, store->headers, &rows);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = first_kept_chunk(rows, keep_from, &chunk);
+    mdb_cursor_close(rows);
     if (rc == MDB_SUCCESS) {
         rc = trim_below(append->txn, store->headers, keep_from);
     }
@@ -232,9 +233,9 @@ static int trim_left(struct append *append, uint64_t keep_from)
                              : rc;
 }
 
-/* Reads ahead the first page of each chunk to be removed: LMDB looks at it
- * to see how many pages to free, one page fault after the other, and
- * believes what it says. */
+/* Reads ahead the pages of the chunks to be removed and looks at them. LMDB
+ * looks at each to see how many pages to free, one page fault after the
+ * other, and believes what it finds. */
 static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
 {
     struct bytes window[LMDB_HINT_CHUNKS];
@@ -248,7 +249,7 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
         }
         lmdb_row_hint_chunks(window, count);
         for (size_t i = 0; i < count; i++) {
-            if (!lmdb_check_value(window[i].data, window[i].size)) {
+            if (!page_value_sane(window[i].data, window[i].size)) {
                 return MDB_CORRUPTED;
             }
         }
@@ -256,23 +257,45 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
 }
 
+/* Large rows have overflow pages too. */
+static int inspect_rows(MDB_cursor *rows, uint64_t keep_from)
+{
+    MDB_val key, value;
+    int rc = mdb_cursor_get(rows, &key, &value, MDB_FIRST);
+    while (rc == MDB_SUCCESS && lmdb_number(key) < keep_from) {
+        if (!page_value_sane(value.mv_data, value.mv_size)) {
+            return MDB_CORRUPTED;
+        }
+        rc = mdb_cursor_get(rows, &key, &value, MDB_NEXT);
+    }
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+/* What is to be removed must be sound, or LMDB would fall over it. */
 static int prepare_trim(struct lmdb *store, uint64_t keep_from)
 {
     MDB_txn *txn;
-    MDB_cursor *chunks;
+    MDB_cursor *rows = NULL, *chunks = NULL;
     uint64_t first = store->next_chunk;
     int rc = lmdb_env_begin_read(store, &txn);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    rc = first_kept_chunk(store, txn, keep_from, &first);
+    rc = mdb_cursor_open(txn, store->headers, &rows);
     if (rc == MDB_SUCCESS) {
         rc = mdb_cursor_open(txn, store->payloads, &chunks);
     }
     if (rc == MDB_SUCCESS) {
-        rc = inspect_chunks(chunks, first);
-        mdb_cursor_close(chunks);
+        rc = inspect_rows(rows, keep_from);
     }
+    if (rc == MDB_SUCCESS) {
+        rc = first_kept_chunk(rows, keep_from, &first);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = inspect_chunks(chunks, first);
+    }
+    mdb_cursor_close(rows);
+    mdb_cursor_close(chunks);
     lmdb_env_end_read(store, txn);
     return rc;
 }
@@ -365,8 +388,11 @@ static int find_room(struct lmdb *store, const struct dry_batch_view *batch,
         if (store->stats.used_bytes + needed_bytes > store->limit_bytes) {
             return MDB_MAP_FULL;
         }
-        /* Room that was given up for removals is not for other writes. */
-        if (!place_restore_reserve(&store->place)) {
+        /* What is left on a full disk is for removals, unless those have
+         * made room enough inside the file. */
+        if (!place_restore_reserve(&store->place) &&
+            store->stats.free_bytes <
+                2 * needed_bytes + store->place.reserve_bytes) {
             return ENOSPC;
         }
     }

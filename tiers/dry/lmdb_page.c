@@ -1,0 +1,76 @@
+#include "tiers/dry/lmdb_page.h"
+
+enum { MAX_KEY_BYTES = 511 };
+
+size_t page_node_count(const struct page *page)
+{
+    return (size_t)(page->lower - PAGE_HEADER_BYTES) / sizeof(uint16_t);
+}
+
+const struct node *page_node(const struct page *page, size_t index)
+{
+    return (const struct node *)((const char *)page + page->nodes[index]);
+}
+
+size_t page_value_size(const struct node *node)
+{
+    return node->low | (size_t)node->high << 16;
+}
+
+const char *page_value(const struct node *node)
+{
+    return node->data + node->key_size;
+}
+
+uint64_t page_child(const struct node *node)
+{
+    return node->low | (uint64_t)node->high << 16 | (uint64_t)node->flags << 32;
+}
+
+uint64_t page_run(size_t value_size)
+{
+    return (PAGE_HEADER_BYTES + value_size + PAGE_BYTES - 1) / PAGE_BYTES;
+}
+
+static bool leaf_node_sane(const struct node *node, size_t start)
+{
+    size_t size =
+        node->flags & NODE_BIG ? sizeof(uint64_t) : page_value_size(node);
+    return (node->flags & ~(NODE_BIG | NODE_DATABASE)) == 0 &&
+           node->flags != (NODE_BIG | NODE_DATABASE) &&
+           start + NODE_HEADER_BYTES + node->key_size + size <= PAGE_BYTES;
+}
+
+bool page_sane(const struct page *page, uint64_t number, unsigned kind)
+{
+    if (page->number != number || page->flags != kind ||
+        page->lower < PAGE_HEADER_BYTES || page->lower % 2 != 0 ||
+        page->upper < page->lower || page->upper > PAGE_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < page_node_count(page); i++) {
+        size_t start = page->nodes[i];
+        if (start < page->upper || start + NODE_HEADER_BYTES > PAGE_BYTES ||
+            start % 2 != 0) {
+            return false;
+        }
+        const struct node *node = page_node(page, i);
+        if (node->key_size > MAX_KEY_BYTES ||
+            start + NODE_HEADER_BYTES + node->key_size > PAGE_BYTES ||
+            (kind == PAGE_LEAF && !leaf_node_sane(node, start))) {
+            return false;
+        }
+    }
+    return page_node_count(page) > 0;
+}
+
+bool page_value_sane(const void *value, size_t size)
+{
+    uintptr_t offset = (uintptr_t)value % PAGE_BYTES;
+    const struct page *page =
+        (const struct page *)((const char *)value - offset);
+    if (offset != PAGE_HEADER_BYTES) {
+        return offset > PAGE_HEADER_BYTES && offset + size <= PAGE_BYTES;
+    }
+    return page->flags == PAGE_OVERFLOW && page->pages == page_run(size);
+}

@@ -113,6 +113,8 @@ struct conn *conn_find(struct server *server, uint64_t id);
 #define CONN_ADDRESS_BYTES 128
 void conn_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
 void conn_local_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
+/* Whether the peer is on this machine: Unix socket or loopback address. */
+bool conn_is_local(struct conn *conn);
 /* The socket's file descriptor, or -1. */
 int conn_fd(const struct conn *conn);
 

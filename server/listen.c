@@ -53,7 +53,7 @@ static const char denied_text[] =
     "above things in order for the server to start accepting connections from "
     "the outside.\r\n";
 
-static bool is_local(struct conn *conn)
+bool conn_is_local(struct conn *conn)
 {
     struct sockaddr_storage address;
     int size = sizeof(address);
@@ -105,7 +105,7 @@ static void on_connection(uv_stream_t *stream, int status)
     if (server->conn_count > (uint64_t)config->maxclients) {
         refuse(conn, "-ERR max number of clients reached\r\n");
     } else if (config->protected_mode && config->requirepass[0] == '\0' &&
-               !is_local(conn)) {
+               !conn_is_local(conn)) {
         refuse(conn, denied_text);
     } else {
         conn_update_reading(conn);

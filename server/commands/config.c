@@ -98,23 +98,11 @@ static void error_refused(
         (int)name.size, name.data, refusal->reason);
 }
 
-static bool is_local(struct conn *conn)
-{
-    char address[CONN_ADDRESS_BYTES];
-    if ((conn->flags & CONN_UNIX) != 0) {
-        return true;
-    }
-    conn_address(conn, address);
-    return strncmp(address, "127.", 4) == 0 ||
-           strncmp(address, "[::1]:", 6) == 0 ||
-           strncmp(address, "::1:", 4) == 0;
-}
-
 static bool may_set_protected(struct request *request)
 {
     int allow = request->server->config.enable_protected_configs;
     return allow == CONFIG_ALLOW_YES ||
-           (allow == CONFIG_ALLOW_LOCAL && is_local(request->conn));
+           (allow == CONFIG_ALLOW_LOCAL && conn_is_local(request->conn));
 }
 
 static const struct directive *settable(struct request *request, int index)

@@ -12,23 +12,11 @@ struct debug_row {
     command_fn *handler;
 };
 
-static bool from_here(struct conn *conn)
-{
-    char address[CONN_ADDRESS_BYTES];
-    if ((conn->flags & CONN_UNIX) != 0) {
-        return true;
-    }
-    conn_address(conn, address);
-    return strncmp(address, "127.0.0.1:", 10) == 0 ||
-           strncmp(address, "[::1]:", 6) == 0 ||
-           strncmp(address, "::1:", 4) == 0;
-}
-
 static bool debug_allowed(struct request *request)
 {
     int allowed = request->server->config.enable_debug_command;
     if (allowed == CONFIG_ALLOW_YES ||
-        (allowed == CONFIG_ALLOW_LOCAL && from_here(request->conn))) {
+        (allowed == CONFIG_ALLOW_LOCAL && conn_is_local(request->conn))) {
         return true;
     }
     reply_error(request->reply,

@@ -326,6 +326,17 @@ static void apply_next(struct engine *engine)
     dry_workers_submit(log->workers, &batch->job);
 }
 
+/* Reclaim, and batches of nothing but dead marks or a new keyspace, must
+ * pass even when the disk is full. */
+static bool frees_room(const struct batch *batch, uint64_t keep_from)
+{
+    bool frees = true;
+    for (size_t i = 0; frees && keep_from == 0 && i < batch->row_count; i++) {
+        frees = batch->rows[i].keyspace == 0;
+    }
+    return frees;
+}
+
 void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
 {
     struct log *log = &engine->log;
@@ -348,6 +359,7 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     resolve_records(batch);
     batch->job.batch.sync = sync || engine->options.durability == ENGINE_ALWAYS;
     batch->job.batch.keep_from = keep_from;
+    batch->job.batch.frees = frees_room(batch, keep_from);
     log->removing |= keep_from != 0;
     log->sealed_bytes += batch->size + batch->blob_bytes;
     if (log->last_sealed != NULL) {

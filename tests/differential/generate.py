@@ -8,6 +8,7 @@
     ("walk", [word, ...])    a whole SCAN from 0 to 0, with these arguments
     ("random", [])           a RANDOMKEY that must name one of the keys
     ("size", [])             a DBSIZE, after all keys were seen once
+    ("restart", [])          larder stops and starts; both SELECT 0
 """
 
 import random
@@ -131,6 +132,8 @@ class Generator:
         if p.chance(0.03):
             return [("walk", self.walk_options()), ("random", []),
                     ("size", [])]
+        if self.moves and p.chance(0.002):
+            return [("restart", [])]
         return [("sync", None)]
 
     def short_lives(self):

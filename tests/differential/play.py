@@ -8,10 +8,11 @@ from differential import compare
 from support.resp import Closed, Connection, encode
 
 Difference = collections.namedtuple("Difference", "index words ours theirs")
-TIMEOUT_S = 5
+TIMEOUT_S = 20
 # Longer than generate.SHORT_LIFE_MS, by what a busy machine may take.
 PAUSE_S = 0.06
 GONE = b"(the connection was closed)"
+SILENT = b"(no reply for %d s)" % TIMEOUT_S
 
 
 class Side:
@@ -27,10 +28,18 @@ class Side:
         self.close()
         if not self.server.alive():
             self.server.start()
-        self.connection = Connection(self.server.port, timeout=TIMEOUT_S)
+        self.connect(resp)
         assert self.connection.command("FLUSHALL") == b"+OK\r\n"
+
+    def connect(self, resp):
+        self.connection = Connection(self.server.port, timeout=TIMEOUT_S)
         if resp == 3:
             assert self.connection.command("HELLO", "3")[:1] == b"%"
+
+    def restart(self, resp):
+        self.close()
+        self.server.restart()
+        self.connect(resp)
 
     def close(self):
         if self.connection is not None:
@@ -50,6 +59,8 @@ class Side:
     def read(self):
         try:
             return self.connection.read_reply()
+        except TimeoutError:
+            return SILENT
         except (Closed, OSError):
             return GONE
 
@@ -78,9 +89,11 @@ class Player:
         self.random = random.Random(1)
         self.moved = 0
         self.commands = 0
+        self.resp = 2
 
     def play(self, program, resp):
         """The first Difference, or None."""
+        self.resp = resp
         for side in (self.larder, self.oracle):
             side.reset(resp)
         pending = []
@@ -100,6 +113,9 @@ class Player:
         kind, what = program[index]
         if kind == "walk":
             return self.walk(index, what)
+        if kind == "restart":
+            self.larder.restart(self.resp)
+            return self.pipeline([(index, "both", [b"SELECT", b"0"])])
         if kind == "size":
             return self.size(program, index)
         if kind == "random":

@@ -8,6 +8,7 @@ redis-server, every reply compared.
     tests/differential/run.py --seed 17          other commands
     tests/differential/run.py --seed 17 --round 4    only that round
     tests/differential/run.py --replay FILE      a sequence saved before
+    tests/differential/run.py --config 'appendonly yes'  larder's, repeatable
 
 Needs the built binary (server/run --version builds it). A difference is
 shrunk to a short sequence, printed, and saved for --replay.
@@ -28,7 +29,7 @@ from support import server as servers  # noqa: E402
 # Small enough that limits on the length of strings are met.
 CONFIG = ["proto-max-bulk-len 1mb"]
 COMMANDS_PER_ROUND = 2000
-MOVES = [0, 0.1, 0.4]  # moves a command, by round
+MOVES = [0, 0.05, 0.2]  # moves a command, by round
 
 
 class Failure(Exception):
@@ -62,7 +63,8 @@ def line(operation):
     words = " ".join(shown(word) for word in what)
     return {"both": "   ", "larder": "   (larder only) ",
             "walk": "   (all of) SCAN ", "random": "   RANDOMKEY",
-            "size": "   DBSIZE, all keys looked up before"}[kind] + words
+            "size": "   DBSIZE, all keys looked up before",
+            "restart": "-- larder stops and starts, SELECT 0"}[kind] + words
 
 
 def describe(program, resp, difference, where):
@@ -119,11 +121,13 @@ def main():
     parser.add_argument("--commands", type=int, default=1)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--replay")
+    parser.add_argument("--config", action="append", default=[])
     parser.add_argument("--save", default="build/difference.ops")
     options = parser.parse_args()
     if options.seconds is None:
         options.seconds = 20 if options.commands == 1 else 0
-    larder, oracle = servers.larder(CONFIG), servers.oracle(CONFIG)
+    larder = servers.larder(CONFIG + options.config)
+    oracle = servers.oracle(CONFIG)
     player = play.Player(larder, oracle)
     begin = time.monotonic()
     try:

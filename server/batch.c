@@ -21,6 +21,7 @@ static enum resp_result parse_ahead(
     bool authenticated = (conn->flags & CONN_AUTHENTICATED) != 0;
     unsigned limit = authenticated ? BATCH_COMMANDS : 1;
     enum resp_result result = RESP_COMMAND;
+    conn->parser.limits = conn_limits(conn);
     batch->count = 0;
     batch->next = 0;
     resp_args_reset(&batch->args);

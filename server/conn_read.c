@@ -120,7 +120,6 @@ static void finish_round(struct conn *conn, enum batch_result result)
 
 static void run_window(struct conn *conn, const char *window, size_t size)
 {
-    conn->parser.limits = conn_limits(conn);
     enum batch_result result = batch_run_input(conn, window, size);
     switch (result) {
     case BATCH_DONE:

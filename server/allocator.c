@@ -1,5 +1,6 @@
 #include "server/allocator.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ uint64_t allocator_process_rss(void)
 #ifdef LARDER_JEMALLOC
 
 #include <jemalloc/jemalloc.h>
+
+#define DECAY_MS 1000
 
 #define TEXT(x) #x
 #define TEXT_OF(x) TEXT(x)
@@ -45,6 +48,29 @@ void allocator_stats(struct allocator_stats *stats)
     stats->allocated = ask("stats.allocated");
     stats->active = ask("stats.active");
     stats->resident = ask("stats.resident");
+}
+
+/* Arenas there are get the setting one by one, later ones as a default. */
+static void set_decay(const char *what, ssize_t ms)
+{
+    char name[64];
+    unsigned count = 0;
+    size_t size = sizeof(count);
+    mallctl("arenas.narenas", &count, &size, NULL, 0);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(name, sizeof(name), "arena.%u.%s", i, what);
+        mallctl(name, NULL, NULL, &ms, sizeof(ms));
+    }
+    snprintf(name, sizeof(name), "arenas.%s", what);
+    mallctl(name, NULL, NULL, &ms, sizeof(ms));
+}
+
+void allocator_start(void)
+{
+    bool on = true;
+    mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+    set_decay("dirty_decay_ms", DECAY_MS);
+    set_decay("muzzy_decay_ms", 0);
 }
 
 void allocator_purge(void)
@@ -73,6 +99,10 @@ char *allocator_report(void)
 }
 
 #else
+
+void allocator_start(void)
+{
+}
 
 const char *allocator_name(void)
 {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/allocator.h"
 #include "server/server.h"
 #include "server/startup.h"
 
@@ -45,6 +46,7 @@ int main(int argc, char **argv)
     int exit_code = 1;
     if (config_load(&server->config, argc, argv)) {
         if (!server->config.daemonize || startup_daemonize()) {
+            allocator_start();
             exit_code = server_run(server);
         }
     }

@@ -164,7 +164,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     log_turn(engine);
     memory_turn(engine);
     bool sinking = memory_pressing(engine) && log_has_room(engine) &&
-                   engine->room_waiters.first != NULL;
+                   engine->room_waiters.first != NULL &&
+                   memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
     return clearing || sinking || saving;

@@ -124,6 +124,7 @@ struct engine {
     size_t fetch_bytes; /* reserved for values on their way up */
     struct reclaim *reclaim;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
+    uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
     struct engine_stats counters;
     size_t index_bytes;
     size_t blob_bytes;
@@ -227,6 +228,8 @@ void expire_turn(struct engine *engine, uint64_t deadline_us);
 void checkpoint_turn(struct engine *engine, uint64_t deadline_us);
 /* Is more in RAM than should be? */
 bool memory_pressing(const struct engine *engine);
+/* Is anything in RAM that could still sink? */
+bool memory_can_sink(const struct engine *engine);
 size_t memory_used(const struct engine *engine);
 /* Wakes writers that wait for room, when there is some. */
 void memory_turn(struct engine *engine);

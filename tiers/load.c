@@ -165,6 +165,9 @@ bool engine_load(struct engine *engine, int64_t now_ms, unsigned budget_ms,
     struct log *log = &engine->log;
     *result = DRY_OK;
     engine->now_ms = now_ms;
+    if (engine->counters.last_save_ms == 0) {
+        engine->counters.last_save_ms = now_ms; /* as if saved at start */
+    }
     if (engine->load_from == 0) {
         return false;
     }

@@ -11,6 +11,9 @@
 #define HIGH_256THS 243
 /* Writers that wait are let in below this one. */
 #define ROOM_256THS 250
+/* When nothing can sink any more, waiting writers are refused after this:
+ * until then the allocator may still give freed memory back. */
+#define ROOM_WAIT_US UINT64_C(3000000)
 
 size_t memory_blob_bytes(const struct blob *blob)
 {
@@ -68,10 +71,35 @@ void memory_cron(struct engine *engine)
     memory_turn(engine);
 }
 
+/* Is anything in RAM that could still sink? */
+bool memory_can_sink(const struct engine *engine)
+{
+    if (engine->log.store == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < engine->options.databases; i++) {
+        const struct space *space = engine->dbs[i].space;
+        if (space->tier[TIER_HOT].items + space->tier[TIER_COLD].items > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Could there be room soon? */
+static bool can_make_room(const struct engine *engine)
+{
+    if (engine->log.store == NULL) {
+        return engine->options.policy != ENGINE_NOEVICTION;
+    }
+    return memory_can_sink(engine) || !log_idle(engine);
+}
+
 void memory_turn(struct engine *engine)
 {
     struct waiter_list *list = &engine->room_waiters;
     if (list->first == NULL) {
+        engine->room_stuck_us = 0;
         return;
     }
     const struct log *log = &engine->log;
@@ -84,22 +112,15 @@ void memory_turn(struct engine *engine)
         struct engine_waiter *waiter = list->first;
         waiters_remove(waiter);
         waiter->on_ready(waiter, DRY_OK);
+        engine->room_stuck_us = 0;
     }
-}
-
-/* Is anything in RAM that could still sink or be dropped? */
-static bool can_make_room(const struct engine *engine)
-{
-    if (engine->log.store == NULL) {
-        return engine->options.policy != ENGINE_NOEVICTION;
+    if (can_make_room(engine)) {
+        engine->room_stuck_us = 0;
+    } else if (engine->room_stuck_us == 0) {
+        engine->room_stuck_us = engine_mono_us();
+    } else if (engine_mono_us() > engine->room_stuck_us + ROOM_WAIT_US) {
+        waiters_run(list, UINT64_MAX, DRY_FULL);
     }
-    for (unsigned i = 0; i < engine->options.databases; i++) {
-        const struct space *space = engine->dbs[i].space;
-        if (space->tier[TIER_HOT].items + space->tier[TIER_COLD].items > 0) {
-            return true;
-        }
-    }
-    return !log_idle(engine);
 }
 
 enum engine_admission engine_admit(
@@ -118,7 +139,10 @@ enum engine_admission engine_admit(
     if (memory_used(engine) + size_bytes <= limit) {
         return ENGINE_ADMIT;
     }
-    if (engine->log.store == NULL || !can_make_room(engine)) {
+    /* What only the allocator holds back is given back soon. */
+    size_t held = memory_used(engine) - engine->overhead_bytes;
+    if (engine->log.store == NULL ||
+        (!can_make_room(engine) && held + size_bytes > limit)) {
         return ENGINE_REFUSE_OOM;
     }
     /* A value as large as everything cannot wait for room. */

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from support.bad_input import INPUTS
+from support.bad_input import INPUTS, ZERO_BYTES
 from support.resp import encode
 from support.server import PATIENCE
 
@@ -165,6 +165,17 @@ def split(larder, witness, data, reply):
         delivery.end_of_input()
         same(delivery.read_to_end(), reply, "split at %d" % at, data)
         flush(witness)
+    check_ping(witness)
+
+
+@pytest.mark.parametrize("data", ZERO_BYTES, ids=range(len(ZERO_BYTES)))
+def test_zero_bytes_in_lines_are_refused(larder, witness, data):
+    for how in (data, data + b"x" * 20000):
+        delivery = Delivery(larder)
+        delivery.send(how)
+        reply, closed = delivery.read_and_see(b"-ERR Protocol error: ", 2)
+        assert reply.startswith(b"-ERR Protocol error: ") and closed
+        assert reply.count(b"\r\n") == 1
     check_ping(witness)
 
 

@@ -315,7 +315,6 @@ BEFORE_PASSWORD = {
     "SHUTDOWN": encode("SHUTDOWN", "NOSAVE"),
     "CONFIG SET requirepass": encode("CONFIG", "SET", "requirepass", ""),
     "inline": b"GET a\r\n",
-    "MULTI": encode("MULTI") + encode("PING") + encode("EXEC"),
     "QUIT behind error": encode("GET", "a") + encode("QUIT"),
 }
 

@@ -392,7 +392,8 @@ def test_large_values_tier_too(start_larder):
     for _ in range(2):
         for key, value in values.items():
             assert client.get(key) == value
-    assert tiers(server)["used_bytes"] <= 32 * MB
+    wait_until(lambda: tiers(server)["used_bytes"] <= 32 * MB, 5,
+               what="the limit")
     server.restart()
     for key, value in values.items():
         assert server.client().get(key) == value

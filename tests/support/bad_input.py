@@ -18,7 +18,7 @@ def malformed():
         b"", b"x", b"1x", b"0x1", b"1.0", b"1e1", b"2147483647",
         b"2147483648", b"4294967296", b"9223372036854775807",
         b"9223372036854775808", b"-9223372036854775808",
-        b"-9223372036854775809", b"18446744073709551616", b"9" * 30, b"\x00",
+        b"-9223372036854775809", b"18446744073709551616", b"9" * 30,
         b"-", b"\xff\xfe", b"1048576", b"1048577", b"536870912",
     ]
     for text in lengths:
@@ -29,7 +29,7 @@ def malformed():
     yield "declared 2 GB", b"*1\r\n$2000000000\r\nxxxx"
     yield "declared 512 MB + 1", b"*1\r\n$536870913\r\nxxxx"
     for kind in (b"+", b"-", b":", b"%", b"~", b"_", b"#", b",", b"(", b"=",
-                 b"!", b">", b"|", b"PING\r\n", b"\r\n", b" ", b"\n", b"\x00",
+                 b"!", b">", b"|", b"PING\r\n", b"\r\n", b" ", b"\n",
                  b"*1\r\n$4\r\nPING\r\n"):
         yield "argument as %r" % kind, b"*1\r\n" + kind + b"4\r\nPING\r\n"
         yield ("second argument as %r" % kind,
@@ -73,7 +73,6 @@ def inline():
     yield "quote inside word", b'ECHO ab"cd"\r\nPING\r\n'
     yield "bad hex escape", b'ECHO "\\xZZ\\x4"\r\n'
     yield "escape at end", b'ECHO "abc\\\r\n'
-    yield "zero byte", b"ECHO a\x00b\r\nPING\r\n"
     yield "high bytes", b"ECHO \xff\xfe\x80\r\n"
     yield "long line without end", b"x" * LONG_LINE
     yield "get and a megabyte of spaces", b"get" + b" " * (1 << 20) + b"\r\n"
@@ -92,8 +91,6 @@ def other_protocols():
     yield "Host header", b"Host: localhost\r\nPING\r\n"
     yield "post in lower case", b"post / HTTP/1.1\r\n\r\n"
     yield "host in RESP", encode("HOST:", "x")
-    yield "TLS hello", (
-        bytes.fromhex("16030100c8010000c40303") + bytes(range(64)) + b"\r\n")
     yield "SSH", b"SSH-2.0-OpenSSH_9.2p1\r\n"
     yield "memcached", b"set a 0 0 1\r\nx\r\nget a\r\n"
     yield "proxy", b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\nPING\r\n"
@@ -115,7 +112,6 @@ def values():
             "GETRANGE start": ("GETRANGE", "k", word, "3"),
             "GETRANGE end": ("GETRANGE", "k", "0", word),
             "SUBSTR": ("SUBSTR", "k", word, word),
-            "SCAN": ("SCAN", word),
             "SCAN COUNT": ("SCAN", "0", "COUNT", word),
             "EXPIRE": ("EXPIRE", "none", word),
             "PEXPIRE": ("PEXPIRE", "k", word),
@@ -146,6 +142,8 @@ def values():
                 continue  # the oracle walks its table as often as asked
             yield "%s %r" % (name, word), (
                 setup + encode(*command) + encode("DEL", "k", "n", "k2"))
+        # Of an empty database: what a cursor means is each server's own.
+        yield "SCAN %r" % word, encode("SCAN", word)
     for word in ["nan", "inf", "-inf", "1e400", "-1e400", "1e308", "1e-400",
                  "", " ", "1 ", " 1", "0x10", "1.5e3", "9" * 60, "+1", ".5",
                  "5.", "1e5000", "infinity", "1.0.0", "1\x00", "0x1p3"]:
@@ -244,6 +242,17 @@ def commands():
             encode("SET", "k", key) + encode("GET", "k")
             + encode("OBJECT", "ENCODING", "k") + encode("DEL", "k"))
 
+
+# A zero byte in a line: Redis does not see the line's end behind it and waits
+# for ever; larder refuses the line at once.
+ZERO_BYTES = [
+    b"*\x00\r\nPING\r\n",
+    b"*1\r\n$\x00\r\nPING\r\n",
+    b"*2\r\n$4\r\nECHO\r\n$\x00\r\nx\r\n",
+    b"*1\r\n\x004\r\nPING\r\n",
+    b"ECHO a\x00b\r\nPING\r\n",
+    bytes.fromhex("16030100c8010000c40303") + bytes(range(64)) + b"\r\n",
+]
 
 INPUTS = [
     item

@@ -65,59 +65,67 @@ union config_value {
  * in bytes, durations in the directive's own unit. Strings are heap, never
  * NULL. */
 struct config {
+    /* where clients come in */
     char **bind;
+    char *unixsocket; /* "": none */
     unsigned bind_count;
-    int64_t port; /* 0: no TCP */
-    int64_t tcp_backlog;
-    char *unixsocket;       /* "": none */
-    int64_t unixsocketperm; /* 0: as the umask has it */
     bool protected_mode;
+    int64_t port;           /* 0: no TCP */
+    int64_t unixsocketperm; /* 0: as the umask has it */
+    int64_t tcp_backlog;
     int64_t timeout; /* seconds, 0: never */
     int64_t tcp_keepalive;
     int64_t maxclients;
     char *requirepass; /* "": none */
-    int64_t databases;
-    uint64_t maxmemory;        /* as configured, 0: 60 % of what there is */
-    int maxmemory_policy;      /* enum engine_policy */
-    int64_t maxmemory_clients; /* bytes, negative: percent of maxmemory */
-    bool appendonly;
-    int appendfsync; /* enum append_fsync */
-    struct save_point *save;
-    unsigned save_count;
-    char *dir; /* absolute; also the process' working directory */
-    char *logfile;
-    int loglevel; /* enum log_level */
-    bool syslog_enabled;
-    char *syslog_ident;
-    int syslog_facility; /* as syslog(3) has it: LOG_LOCAL0 ... */
-    bool daemonize;
-    char *pidfile;
-    int supervised;                              /* enum config_supervised */
-    int shutdown_on_sigint, shutdown_on_sigterm; /* enum config_shutdown */
-    int enable_debug_command, enable_protected_configs; /* config_allow */
-    int64_t hz;
-    int64_t active_expire_effort;
-    int64_t slowlog_log_slower_than; /* us; negative: off */
-    int64_t slowlog_max_len;
-    int64_t latency_monitor_threshold; /* ms, 0: off */
-    bool latency_tracking;
-    double latency_percentiles[CONFIG_PERCENTILES_MAX]; /* 0 to 100 */
-    unsigned latency_percentile_count;
     uint64_t proto_max_bulk_len;
     uint64_t client_query_buffer_limit;
     struct output_limit client_output_buffer_limit[OUTPUT_CLASSES];
     struct config_rename *renames;
     unsigned rename_count;
+
+    /* what is kept, and where */
+    int maxmemory_policy; /* enum engine_policy */
+    int64_t databases;
+    uint64_t maxmemory;        /* as configured, 0: 60 % of what there is */
+    int64_t maxmemory_clients; /* bytes, negative: percent of maxmemory */
+    struct save_point *save;
+    unsigned save_count;
+    int appendfsync;      /* enum append_fsync */
+    char *dir;            /* absolute; also the process' working directory */
+    char *dry_dir;        /* directory of the store, below `dir`; ours */
     uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
     int64_t dry_readers;  /* reader threads; ours */
-    char *dry_dir;        /* directory of the store, below `dir`; ours */
-    char *config_path;    /* file given at start, absolute, or "" */
+    int64_t active_expire_effort;
+    bool appendonly;
 
+    /* the process */
+    bool daemonize;
+    bool syslog_enabled;
+    int syslog_facility; /* 0: user, 1 to 8: local0 to local7 */
+    char *syslog_ident;
+    char *logfile;
+    char *pidfile;
+    char *config_path; /* file given at start, absolute, or "" */
+    int loglevel;      /* enum log_level */
+    int supervised;    /* enum config_supervised */
+    int shutdown_on_sigint, shutdown_on_sigterm; /* enum config_shutdown */
+    int enable_debug_command, enable_protected_configs; /* config_allow */
+    int64_t hz;
+
+    /* what is watched */
+    int64_t slowlog_log_slower_than; /* us; negative: off */
+    int64_t slowlog_max_len;
+    int64_t latency_monitor_threshold;                  /* ms, 0: off */
+    double latency_percentiles[CONFIG_PERCENTILES_MAX]; /* 0 to 100 */
+    unsigned latency_percentile_count;
+    bool latency_tracking;
+
+    /* about the directives themselves */
+    bool loading;               /* config_load is at work */
+    bool save_given;            /* a `save` replaced the default ones */
     union config_value *stored; /* by row: directives without effect */
     bool *given;                /* by row: set in the file or by CONFIG SET */
     bool *warned;               /* by row: its warning has been logged */
-    bool loading;               /* config_load is at work */
-    bool save_given;            /* a `save` replaced the default ones */
 };
 
 /* Defaults. */

@@ -41,13 +41,13 @@ struct rewrite {
 
 static const struct directive *read_line(struct rewrite *rewrite, char *text)
 {
-    char **words;
+    char **words = NULL;
     char reason[CONFIG_REASON_BYTES];
     char *copy = xstrdup(text);
     char *line = text_trim(copy);
     int count = *line == '#' ? 0 : text_split(line, &words);
     free(copy);
-    if (*text == '#' || count < 0) {
+    if (count < 0) {
         return NULL;
     }
     const struct directive *directive =

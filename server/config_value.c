@@ -15,7 +15,7 @@ void *directive_slot(
     if (directive->offset == DIRECTIVE_STORED) {
         return &config->stored[directive_row(directive)];
     }
-    return (char *)(uintptr_t)config + directive->offset;
+    return (char *)config + directive->offset;
 }
 
 static bool refuse(char *reason, const char *text)

@@ -52,19 +52,32 @@ void latency_add(
     found->next = (found->next + 1) % LATENCY_SAMPLES;
 }
 
-unsigned latency_reset(struct latency *latency, const char *event)
+static unsigned reset_all(struct latency *latency)
 {
-    unsigned count = 0;
-    struct latency_event *found, *next;
-    HASH_ITER(hh, latency->events, found, next)
-    {
-        if (event == NULL || strcmp(found->name, event) == 0) {
-            HASH_DEL(latency->events, found);
-            free(found);
-            count++;
-        }
+    unsigned count = HASH_COUNT(latency->events);
+    struct latency_event *event = latency->events;
+    HASH_CLEAR(hh, latency->events);
+    while (event != NULL) {
+        struct latency_event *next = event->hh.next;
+        free(event);
+        event = next;
     }
     return count;
+}
+
+unsigned latency_reset(struct latency *latency, const char *event)
+{
+    struct latency_event *found;
+    if (event == NULL) {
+        return reset_all(latency);
+    }
+    HASH_FIND_STR(latency->events, event, found);
+    if (found == NULL) {
+        return 0;
+    }
+    HASH_DEL(latency->events, found);
+    free(found);
+    return 1;
 }
 
 const struct latency_event *latency_find(

@@ -68,5 +68,5 @@ void log_line(struct log *log, enum log_level level, const char *format, ...)
         log_syslog_write(level, line + head);
     }
     line[head + text] = '\n';
-    write_out(log, line, (size_t)(head + text + 1));
+    write_out(log, line, (size_t)head + (size_t)text + 1);
 }

@@ -19,9 +19,9 @@ struct log {
 void log_line(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* syslog-enabled; once a process. Then set log->to_syslog. `ident` is copied;
- * facility 0 is LOG_USER, 1 to 8 are LOG_LOCAL0 to 7. (log_syslog.c, which
- * sees syslog.h: its names clash with ours.) */
+/* syslog-enabled; once a process. Then set log->to_syslog. `ident` is kept
+ * for good; facility 0 is LOG_USER, 1 to 8 are LOG_LOCAL0 to 7. (log_syslog.c,
+ * which sees syslog.h: its names clash with ours.) */
 void log_syslog_open(const char *ident, int facility);
 void log_syslog_write(int level, const char *text);
 

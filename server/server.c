@@ -187,7 +187,7 @@ static void init_parts(struct server *server)
     server->log.level = (enum log_level)config->loglevel;
     server->log.path = xstrdup(config->logfile);
     if (config->syslog_enabled) {
-        log_syslog_open(config->syslog_ident, config->syslog_facility);
+        log_syslog_open(xstrdup(config->syslog_ident), config->syslog_facility);
         server->log.to_syslog = true;
     }
     clock_init(&server->clock);

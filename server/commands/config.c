@@ -136,8 +136,8 @@ static bool check_names(struct request *request)
         if (directive == NULL) {
             struct bytes name = request->argv[i];
             reply_error(request->reply,
-                "ERR Unknown option or number of arguments for CONFIG SET - "
-                "'%.*s'",
+                ("ERR Unknown option or number of arguments for CONFIG SET - "
+                 "'%.*s'"),
                 (int)name.size, name.data);
             return false;
         }
@@ -247,8 +247,8 @@ void cmd_config_help(struct request *request)
 {
     static const char *const lines[] = {
         "GET <pattern>",
-        "    Return parameters matching the glob-like <pattern> and their "
-        "values.",
+        ("    Return parameters matching the glob-like <pattern> and their "
+         "values."),
         "SET <directive> <value>",
         "    Set the configuration <directive> to <value>.",
         "RESETSTAT",

@@ -71,11 +71,12 @@ void cmd_slowlog_help(struct request *request)
 {
     static const char *const lines[] = {
         "GET [<count>]",
-        "    Return top <count> entries from the slowlog (default: 10, -1 mean "
-        "all).",
+        ("    Return top <count> entries from the slowlog (default: 10, -1 "
+         "mean "
+         "all)."),
         "    Entries are made of:",
-        "    id, timestamp, time in microseconds, arguments array, client IP "
-        "and port,",
+        ("    id, timestamp, time in microseconds, arguments array, client IP "
+         "and port,"),
         "    client name",
         "LEN",
         "    Return the length of the slowlog.",

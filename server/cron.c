@@ -52,6 +52,7 @@ static void end_checkpoint(struct server *server)
     server->checkpoint_running = false;
     bool failed = state == ENGINE_CHECKPOINT_FAILED;
     server->checkpoint_failed = failed && server->config.save_count > 0;
+    server->stats.saves += !failed;
     log_line(&server->log, failed ? LOG_WARNING : LOG_NOTICE,
         failed ? "Background saving error: %s"
                : "Background saving terminated with success%s",

@@ -36,6 +36,7 @@ struct stats {
     uint64_t net_input_bytes, net_output_bytes;
     uint64_t reads_processed, writes_processed;
     uint64_t error_replies;
+    uint64_t saves; /* SAVE and checkpoints that succeeded */
     uint64_t output_limit_disconnections, query_limit_disconnections;
     uint64_t peak_used_bytes;
     uint64_t parked_reads;          /* clients waiting for disk now */

@@ -162,7 +162,8 @@ enum dry_result engine_save(
 /* ---- moving by hand (TIER commands, tests) ---- */
 
 /* TIER_DRY may need the disk first: then DB_RESIDENT stays true until the
- * commit, and `waiter` (may be NULL) is called when the move is done.
+ * commit, and `waiter` is called when the move, and every one started before
+ * it, is done. NULL: the record goes with the next batch, whenever that is.
  * Returns true when the waiter will be called. */
 bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
     enum tier to, struct engine_waiter *waiter, int64_t now_ms);

@@ -46,7 +46,8 @@ void engine_promote(
 }
 
 /* Moves a cold entry whose record is not committed to the sinking list, with
- * its record on the way; `waiter` is called once it has sunk. */
+ * its record in the open batch; `waiter`, if any, closes the batch and is
+ * called once it and all batches before it have sunk. */
 static bool sink_later(struct db *db, struct entry *entry, uint64_t hash,
     struct engine_waiter *waiter)
 {
@@ -64,10 +65,10 @@ static bool sink_later(struct db *db, struct entry *entry, uint64_t hash,
         entry->bits |= ENTRY_SINKING;
         lru_push_head(&space->sinking, &engine->arena, ref);
     }
-    log_seal(engine, false, 0);
     if (waiter == NULL) {
-        return false;
+        return false; /* the batch stays open for further ones */
     }
+    log_seal(engine, false, 0);
     waiter->after_id = engine->log.next_sequence - 1;
     waiters_add(&engine->commit_waiters, waiter);
     return true;

@@ -37,6 +37,7 @@ void cmd_save(struct request *request)
     if (engine_save(request->engine, request->now_ms, reason, sizeof(reason)) ==
         DRY_OK) {
         log_line(&request->server->log, LOG_NOTICE, "DB saved on disk");
+        request->server->stats.saves++;
         reply_ok(request->reply);
         return;
     }

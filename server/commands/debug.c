@@ -71,19 +71,28 @@ struct populate {
     int64_t size; /* -1: as long as "value:N" is */
 };
 
+/* Redis has one text here for whatever is wrong. */
+static bool positive(struct request *request, int index, int64_t *value)
+{
+    if (bytes_to_int64(request->argv[index], value) && *value >= 0) {
+        return true;
+    }
+    reply_error(request->reply, "ERR value is out of range, must be positive");
+    return false;
+}
+
 static bool populate_arguments(
     struct request *request, struct populate *populate)
 {
     populate->prefix = BYTES("key");
     populate->size = -1;
-    if (!arg_int64_range(request, 2, 0, INT64_MAX, &populate->count)) {
+    if (!positive(request, 2, &populate->count)) {
         return false;
     }
     if (request->argc > 3) {
         populate->prefix = request->argv[3];
     }
-    return request->argc <= 4 ||
-           arg_int64_range(request, 4, 0, INT64_MAX, &populate->size);
+    return request->argc <= 4 || positive(request, 4, &populate->size);
 }
 
 /* Writes one key unless it is there. False when the command must end here:

@@ -23,7 +23,7 @@ static const struct section {
     {"stats", "Stats", info_stats, IN_EACH},
     {"replication", "Replication", info_replication, IN_EACH},
     {"cpu", "CPU", info_cpu, IN_EACH},
-    {"modules", "Modules", info_modules, IN_DEFAULT | IN_EVERYTHING},
+    {"modules", "Modules", info_modules, IN_EACH},
     {"commandstats", "Commandstats", info_commandstats, IN_ALL | IN_EVERYTHING},
     {"errorstats", "Errorstats", info_errorstats, IN_EACH},
     {"latencystats", "Latencystats", info_latencystats, IN_ALL | IN_EVERYTHING},

@@ -147,6 +147,7 @@ static void write_rdb(struct info *info, bool running, const char *status)
     info_line(info, "rdb_last_bgsave_status", "%s", status);
     info_line(info, "rdb_last_bgsave_time_sec", "-1");
     info_line(info, "rdb_current_bgsave_time_sec", "-1");
+    info_number(info, "rdb_saves", info->server->stats.saves);
     info_zeros(info, loads);
     info_number(info, "rdb_last_load_keys_loaded",
         engine_load_progress(info->engine).loaded_records);

@@ -11,26 +11,24 @@
 #include "server/park.h"
 #include "server/server.h"
 
-#define SLICE_KEYS 64
+#define SLICE_KEYS 128
 
 /* A key of the slice under way. */
 struct moving {
-    struct engine_waiter waiter;
-    struct tier_move *move;
     struct moving *next;
     enum tier to;
-    bool waits;
     size_t key_size;
     char key[];
 };
 
 struct tier_move {
     struct engine *engine;
+    struct engine_waiter waiter; /* for the slice under way */
     struct engine_waiter *retry; /* of the parked connection, or NULL */
     struct db *db;
     struct moving *slice;
-    size_t slice_keys, waiting;
-    enum dry_result result; /* the first failure */
+    size_t slice_keys;
+    enum dry_result result; /* of the slice that was waited for */
     int64_t moved;
     /* TIER DEMOTE: the next argument, and the one behind the last key. */
     int next_arg, end_arg;
@@ -43,18 +41,13 @@ struct tier_move {
 
 static void on_moved(struct engine_waiter *waiter, enum dry_result result)
 {
-    struct moving *moving =
-        (struct moving *)((char *)waiter - offsetof(struct moving, waiter));
-    struct tier_move *move = moving->move;
-    moving->waits = false;
-    if (result != DRY_OK && move->result == DRY_OK) {
-        move->result = result;
-    }
-    if (--move->waiting == 0 && move->retry != NULL) {
-        struct engine_waiter *retry = move->retry;
-        move->retry = NULL;
-        retry->on_ready(retry, DRY_OK);
-    }
+    struct tier_move *move =
+        (struct tier_move *)((char *)waiter -
+                             offsetof(struct tier_move, waiter));
+    struct engine_waiter *retry = move->retry;
+    move->retry = NULL;
+    move->result = result;
+    retry->on_ready(retry, DRY_OK);
 }
 
 static enum tier tier_below(enum tier tier)
@@ -66,9 +59,6 @@ static void slice_add(
     struct tier_move *move, struct bytes key, const struct entry *entry)
 {
     struct moving *moving = xmalloc(sizeof(*moving) + key.size);
-    memset(moving, 0, sizeof(*moving));
-    moving->waiter.on_ready = on_moved;
-    moving->move = move;
     moving->to =
         move->to == TIER_NONE ? tier_below(entry_tier(entry)) : move->to;
     moving->key_size = key.size;
@@ -78,15 +68,31 @@ static void slice_add(
     move->slice_keys++;
 }
 
-static void slice_start(struct tier_move *move, int64_t now_ms)
+static bool arrived(
+    const struct tier_move *move, const struct moving *moving, int64_t now_ms)
+{
+    const struct entry *entry =
+        db_find(move->db, bytes_of(moving->key, moving->key_size), now_ms);
+    return entry == NULL || entry_tier(entry) >= moving->to;
+}
+
+/* Starts all, then waits for one that has not arrived: its batch is the last,
+ * so the others arrive before it. True when there is something to wait for. */
+static bool slice_start(struct tier_move *move, int64_t now_ms)
 {
     struct moving *moving = move->slice;
     for (; moving != NULL; moving = moving->next) {
-        moving->waits = engine_demote(move->engine, move->db,
-            bytes_of(moving->key, moving->key_size), moving->to,
-            &moving->waiter, now_ms);
-        move->waiting += moving->waits;
+        engine_demote(move->engine, move->db,
+            bytes_of(moving->key, moving->key_size), moving->to, NULL, now_ms);
     }
+    for (moving = move->slice; moving != NULL; moving = moving->next) {
+        if (!arrived(move, moving, now_ms)) {
+            return engine_demote(move->engine, move->db,
+                bytes_of(moving->key, moving->key_size), moving->to,
+                &move->waiter, now_ms);
+        }
+    }
+    return false;
 }
 
 /* Counts what has arrived and forgets the slice. */
@@ -169,9 +175,9 @@ static void move_go_on(struct request *request, struct tier_move *move)
         move_finish(request, move);
         return;
     }
-    slice_start(move, request->now_ms);
+    bool waits = slice_start(move, request->now_ms);
     struct engine_waiter *retry = park_retry(request);
-    if (move->waiting > 0) {
+    if (waits) {
         move->retry = retry;
     } else {
         retry->on_ready(retry, DRY_OK);
@@ -185,12 +191,12 @@ void tier_move_cancel(struct conn *conn)
         return;
     }
     conn->tier_move = NULL;
+    if (move->retry != NULL) {
+        engine_cancel(move->engine, &move->waiter);
+    }
     while (move->slice != NULL) {
         struct moving *moving = move->slice;
         move->slice = moving->next;
-        if (moving->waits) {
-            engine_cancel(move->engine, &moving->waiter);
-        }
         free(moving);
     }
     free(move);
@@ -200,6 +206,7 @@ static struct tier_move *move_create(struct request *request)
 {
     struct tier_move *move = xcalloc(1, sizeof(*move));
     move->engine = request->engine;
+    move->waiter.on_ready = on_moved;
     move->db = request->db;
     move->result = DRY_OK;
     move->to = TIER_NONE;

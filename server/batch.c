@@ -17,7 +17,7 @@
 static enum resp_result parse_ahead(
     struct conn *conn, struct batch *batch, const char *window, size_t size)
 {
-    struct command_cache *cache = &conn->server->commands;
+    struct server *server = conn->server;
     bool authenticated = (conn->flags & CONN_AUTHENTICATED) != 0;
     unsigned limit = authenticated ? BATCH_COMMANDS : 1;
     enum resp_result result = RESP_COMMAND;
@@ -31,8 +31,8 @@ static enum resp_result parse_ahead(
             &batch->args, &command->parsed);
         if (result == RESP_COMMAND) {
             struct bytes name = batch->args.items[command->parsed.first];
-            command->row =
-                command_cache_find(cache, name, &command->is_container);
+            command->row = command_cache_find(&server->commands,
+                &server->config, name, &command->is_container);
             batch->count++;
         } else if (result != RESP_EMPTY) {
             break;

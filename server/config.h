@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct bytes;
+struct command;
 struct log;
 
 struct save_point {
@@ -140,6 +142,10 @@ void config_copy(struct config *to, const struct config *from);
  * fatal error form (file, line number, the line, the reason) to standard
  * error and returns false. */
 bool config_load(struct config *config, int argc, char **argv);
+
+/* The command that clients mean by `name` after rename-command, or NULL. */
+const struct command *config_find_command(
+    const struct config *config, struct bytes name);
 
 /* One warning for each directive set so far that larder accepts without
  * effect, each only once. */

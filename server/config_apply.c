@@ -134,6 +134,7 @@ static bool differs(const struct config *a, const struct config *b,
 static const struct directive *apply_changes(
     struct server *server, const struct config *before, char *reason)
 {
+    server_apply_config(server);
     for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
         const struct directive *directive = directive_find(hooks[i].name);
         check(directive != NULL);

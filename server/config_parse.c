@@ -202,7 +202,6 @@ static bool gather(
         if (!text_read_path(text, config->config_path)) {
             return fail_to_open(loader, config->config_path);
         }
-        text_add(text, "\n");
     }
     struct text options;
     text_init(&options);
@@ -210,8 +209,9 @@ static bool gather(
     for (int i = first; i < argc; i++) {
         bool at_end = i == 1 || i == argc - 1;
         if (at_end && strcmp(argv[i], "-") == 0) {
+            bool ends = text->size == 0 || text->data[text->size - 1] == '\n';
+            text_add(text, ends ? "" : "\n");
             text_read(text, stdin);
-            text_add(text, "\n");
         } else {
             wants_value =
                 add_argument(&options, argv + i, argc - i, wants_value);

@@ -1,6 +1,4 @@
-/* Directives whose value is a list or has rules of its own, and the checks of
- * texts that must be a file name, a host name or a process title. */
-#include <ctype.h>
+/* Directives whose value is a list or has rules of its own. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -384,18 +382,24 @@ const struct directive_special special_ignored = {set_ignored, NULL};
 
 /* ---- rename-command ---- */
 
-static bool is_command(const struct config *config, const char *name)
+const struct command *config_find_command(
+    const struct config *config, struct bytes name)
 {
     for (unsigned i = config->rename_count; i > 0; i--) {
         const struct config_rename *rename = &config->renames[i - 1];
-        if (strcasecmp(rename->to, name) == 0) {
-            return true;
-        }
-        if (strcasecmp(rename->from, name) == 0) {
-            return false;
+        if (*rename->to != '\0' && bytes_equal_nocase(name, rename->to)) {
+            name = bytes_of(rename->from, strlen(rename->from));
+        } else if (bytes_equal_nocase(name, rename->from)) {
+            return NULL;
         }
     }
-    return command_find(bytes_of(name, strlen(name))) != NULL;
+    return command_find(name);
+}
+
+static bool is_command(const struct config *config, const char *name)
+{
+    struct bytes bytes = bytes_of(name, strlen(name));
+    return config_find_command(config, bytes) != NULL;
 }
 
 static bool set_rename(struct config *config, const struct directive *directive,
@@ -419,70 +423,3 @@ static bool set_rename(struct config *config, const struct directive *directive,
 }
 
 const struct directive_special special_rename = {set_rename, NULL};
-
-/* ---- checks of texts ---- */
-
-static bool check_no_path(const struct directive *directive, const char *text,
-    const char *what, char *reason)
-{
-    if (*text != '\0' && strchr(text, '/') == NULL && strcmp(text, ".") != 0 &&
-        strcmp(text, "..") != 0) {
-        return true;
-    }
-    snprintf(reason, CONFIG_REASON_BYTES, "%s can't be a path, just a %s",
-        directive->name, what);
-    return false;
-}
-
-bool check_file_name(
-    const struct directive *directive, const char *text, char *reason)
-{
-    return check_no_path(directive, text, "filename", reason);
-}
-
-bool check_directory_name(
-    const struct directive *directive, const char *text, char *reason)
-{
-    return check_no_path(directive, text, "dirname", reason);
-}
-
-bool check_host_name(
-    const struct directive *directive, const char *text, char *reason)
-{
-    (void)directive;
-    if (strlen(text) >= 256) {
-        return refuse(reason, "Hostnames must be less than 256 characters");
-    }
-    for (const char *c = text; *c != '\0'; c++) {
-        if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.') {
-            return refuse(reason, "Hostnames may only contain alphanumeric "
-                                  "characters, hyphens or dots");
-        }
-    }
-    return true;
-}
-
-/* Every {word} must be one that Redis would fill in. */
-bool check_title(
-    const struct directive *directive, const char *text, char *reason)
-{
-    (void)directive;
-    static const char *const known[] = {"{title}", "{listen-addr}",
-        "{server-mode}", "{port}", "{tls-port}", "{unixsocket}",
-        "{config-file}"};
-    const char *open = text;
-    while ((open = strchr(open, '{')) != NULL) {
-        size_t size = 0;
-        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-            if (strncmp(open, known[i], strlen(known[i])) == 0) {
-                size = strlen(known[i]);
-            }
-        }
-        if (size == 0) {
-            return refuse(reason,
-                "template format is invalid or contains unknown variables");
-        }
-        open += size;
-    }
-    return true;
-}

@@ -103,6 +103,7 @@ bool config_parse_memory(const char *text, uint64_t *bytes);
 extern const struct directive_special special_bind, special_save,
     special_output_limit, special_dir, special_percentiles, special_oom_score,
     special_notify, special_replicaof, special_rename, special_ignored;
+/* (config_check.c) */
 directive_check check_file_name, check_directory_name, check_host_name,
     check_title;
 

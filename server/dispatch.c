@@ -20,11 +20,11 @@ static unsigned cache_slot(struct bytes name)
     return mixed % COMMAND_CACHE_SLOTS;
 }
 
-const struct command *command_cache_find(
-    struct command_cache *cache, struct bytes name, bool *is_container)
+const struct command *command_cache_find(struct command_cache *cache,
+    const struct config *config, struct bytes name, bool *is_container)
 {
     if (name.size == 0 || name.size > sizeof(cache->slots[0].name)) {
-        const struct command *row = command_find(name);
+        const struct command *row = config_find_command(config, name);
         *is_container = row != NULL && command_is_container(row);
         return row;
     }
@@ -33,7 +33,7 @@ const struct command *command_cache_find(
         memcmp(slot->name, name.data, name.size) != 0) {
         memcpy(slot->name, name.data, name.size);
         slot->size = name.size;
-        slot->row = command_find(name);
+        slot->row = config_find_command(config, name);
         slot->is_container =
             slot->row != NULL && command_is_container(slot->row);
     }
@@ -304,6 +304,7 @@ static void note_slow(struct request *request, uint64_t ns)
         char address[CONN_ADDRESS_BYTES];
         conn_address(conn, address);
         struct slowlog_record record = {
+            .command = request->command,
             .argv = request->argv,
             .argc = request->argc,
             .time_s = now_s,

@@ -8,6 +8,7 @@
 
 struct blob;
 struct command;
+struct config;
 struct conn;
 struct request;
 
@@ -22,9 +23,10 @@ struct command_cache {
         bool is_container;
     } slots[COMMAND_CACHE_SLOTS];
 };
-/* As command_find, but quick; *is_container as command_is_container. */
-const struct command *command_cache_find(
-    struct command_cache *cache, struct bytes name, bool *is_container);
+/* As config_find_command, but quick; *is_container as command_is_container.
+ * Always the same `config` for a cache. */
+const struct command *command_cache_find(struct command_cache *cache,
+    const struct config *config, struct bytes name, bool *is_container);
 
 enum dispatch_result {
     DISPATCH_DONE,        /* answered */

@@ -72,7 +72,8 @@ static void write_line(FILE *out, const struct request *request)
         now.tv_nsec / 1000, conn->db, peer);
     for (int i = 0; i < request->argc; i++) {
         struct bytes shown = request->argv[i];
-        if (argument_is_secret(request->argv, request->argc, i)) {
+        if (argument_is_secret(
+                request->command, request->argv, request->argc, i)) {
             shown = BYTES(REDACTED);
         }
         write_quoted(out, shown);

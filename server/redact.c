@@ -1,5 +1,6 @@
 #include "server/redact.h"
 
+#include "server/command.h"
 #include "server/directive.h"
 
 static bool secret_of_hello(const struct bytes *argv, int argc, int index)
@@ -41,24 +42,33 @@ static bool secret_of_config_set(const struct bytes *argv, int index)
     return false;
 }
 
-bool argument_is_secret(const struct bytes *argv, int argc, int index)
+static bool is_command(
+    const struct command *command, const char *parent, const char *name)
+{
+    bool same_parent =
+        parent == NULL
+            ? command->parent == NULL
+            : command->parent != NULL && strcmp(command->parent, parent) == 0;
+    return same_parent && strcmp(command->name, name) == 0;
+}
+
+bool argument_is_secret(const struct command *command, const struct bytes *argv,
+    int argc, int index)
 {
     if (index == 0) {
         return false;
     }
-    if (bytes_equal_nocase(argv[0], "auth")) {
+    if (is_command(command, NULL, "auth")) {
         return true;
     }
-    if (bytes_equal_nocase(argv[0], "hello")) {
+    if (is_command(command, NULL, "hello")) {
         return secret_of_hello(argv, argc, index);
     }
-    if (bytes_equal_nocase(argv[0], "migrate")) {
+    if (is_command(command, NULL, "migrate")) {
         return secret_of_migrate(argv, argc, index);
     }
-    if (bytes_equal_nocase(argv[0], "config")) {
-        return bytes_equal_nocase(argv[1], "set") &&
-               secret_of_config_set(argv, index);
+    if (is_command(command, "config", "set")) {
+        return secret_of_config_set(argv, index);
     }
-    return bytes_equal_nocase(argv[0], "acl") && index >= 2 &&
-           bytes_equal_nocase(argv[1], "setuser");
+    return is_command(command, "acl", "setuser") && index >= 2;
 }

@@ -8,7 +8,11 @@
 /* What stands in place of such an argument, as in Redis. */
 #define REDACTED "(redacted)"
 
-/* Whether argument `index` of the command argv[0..argc) is secret. */
-bool argument_is_secret(const struct bytes *argv, int argc, int index);
+struct command;
+
+/* Whether argument `index` of a call of `command` is secret; argv[0] is the
+ * name it was called by, which may be another than the command's own. */
+bool argument_is_secret(const struct command *command, const struct bytes *argv,
+    int argc, int index);
 
 #endif

@@ -95,7 +95,8 @@ static void copy_arguments(
     int kept = cut ? SLOWLOG_ARGS_MAX - 1 : record->argc;
     entry->argv = xcalloc((size_t)kept + 2, sizeof(*entry->argv));
     for (int i = 0; i < kept; i++) {
-        if (argument_is_secret(record->argv, record->argc, i)) {
+        if (argument_is_secret(
+                record->command, record->argv, record->argc, i)) {
             add_argument(entry, BYTES(REDACTED), "");
         } else {
             add_shortened(entry, record->argv[i]);

@@ -10,6 +10,7 @@
 #include "protocol/bytes.h"
 #include "server/config.h"
 
+struct command;
 struct slowlog;
 
 struct slowlog_entry {
@@ -28,6 +29,7 @@ struct slowlog_entry {
 
 /* What there is to say about a command that has run. Everything borrowed. */
 struct slowlog_record {
+    const struct command *command;
     const struct bytes *argv;
     int argc;
     int64_t time_s;      /* wall clock */

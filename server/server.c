@@ -76,6 +76,11 @@ static void on_turn(uv_check_t *handle)
     if (server->shutting_down) {
         return;
     }
+    if (server->ready != NULL) {
+        /* Before the engine's turn, which sees to what they write. */
+        park_run_ready(server);
+        server->input_seen = true;
+    }
     if (server->loading) {
         load_slice(server);
         more = true;
@@ -83,9 +88,6 @@ static void on_turn(uv_check_t *handle)
         server->input_seen = false;
         server->engine_has_more = engine_turn(server->engine, server_now_ms());
         more = server->engine_has_more;
-    }
-    if (server->ready != NULL) {
-        park_run_ready(server);
     }
     conn_flush_list(server);
     set_spinning(server, more || server->ready != NULL || server->input_seen);

@@ -27,9 +27,9 @@ def shrink(program, fails, deadline_s=60):
 def shorten_words(program, fails, deadline):
     """Makes long words short where the difference stays."""
     for index, (kind, words) in enumerate(program):
-        if kind not in ("both", "larder"):
+        if kind != "both":
             continue
-        for at, word in enumerate(words):
+        for at, word in enumerate(words[1:], 1):
             for size in (0, 1, 44, 45, 255, 256, 512):
                 if size >= len(word) or time.monotonic() > deadline:
                     break

@@ -367,7 +367,15 @@ static enum dispatch_result run(struct request *request)
     uint64_t errors = request->reply->errors;
     uint64_t start_ticks = clock_ticks();
     conn->last_command = request->command; /* CLIENT INFO names itself */
+    bool untouched = (conn->flags & CONN_NO_TOUCH) != 0 &&
+                     request->command->handler != cmd_touch;
+    if (untouched) {
+        engine_ignore_uses(request->engine, true);
+    }
     request->command->handler(request);
+    if (untouched) {
+        engine_ignore_uses(request->engine, false);
+    }
     uint64_t ticks = clock_ticks() - start_ticks;
     if ((conn->flags & CONN_PARKED) != 0) {
         scratch_reset(request->scratch);

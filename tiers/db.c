@@ -141,6 +141,9 @@ static struct entry *use(struct db *db, struct found *found)
 {
     struct engine *engine = db->engine;
     struct entry *entry = found->entry;
+    if (engine->uses_ignored) {
+        return entry;
+    }
     entry->access = access_next(engine, entry->access);
     if (entry_tier_of(entry) == TIER_COLD) {
         if (entry->bits & ENTRY_TOUCHED) {
@@ -167,6 +170,14 @@ struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
     }
     counters->tier_hits[tier]++;
     return use(db, &found);
+}
+
+struct entry *db_look(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct engine_stats *counters = &db->engine->counters;
+    struct entry *entry = find(db, key, now_ms).entry;
+    *(entry == NULL ? &counters->misses : &counters->hits) += 1;
+    return entry;
 }
 
 struct entry *db_touch(struct db *db, struct bytes key, int64_t now_ms)

@@ -171,6 +171,9 @@ bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
 void engine_promote(
     struct engine *engine, struct db *db, struct bytes key, int64_t now_ms);
 
+/* While on, db_read and db_touch count as no use: CLIENT NO-TOUCH. */
+void engine_ignore_uses(struct engine *engine, bool on);
+
 /* ---- live options ---- */
 
 void engine_set_maxmemory(struct engine *engine, uint64_t bytes);

@@ -112,6 +112,7 @@ struct reclaim; /* reclaim.c */
 struct engine {
     struct engine_options options;
     int64_t now_ms; /* of the current call */
+    bool uses_ignored;
     struct arena arena;
     uint8_t secret[INDEX_SECRET_BYTES];
     struct db *dbs;

@@ -121,6 +121,11 @@ const char *engine_store_error(const struct engine *engine)
     return engine->log.error;
 }
 
+void engine_ignore_uses(struct engine *engine, bool on)
+{
+    engine->uses_ignored = on;
+}
+
 /* ---- live options ---- */
 
 void engine_set_maxmemory(struct engine *engine, uint64_t bytes)

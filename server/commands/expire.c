@@ -133,7 +133,7 @@ void cmd_persist(struct request *request)
 static bool find_expiry(struct request *request, int64_t *expiry_ms)
 {
     const struct entry *entry =
-        db_find(request->db, request->argv[1], request->now_ms);
+        db_look(request->db, request->argv[1], request->now_ms);
     if (entry == NULL) {
         reply_integer(request->reply, -2);
         return false;

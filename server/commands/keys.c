@@ -17,7 +17,7 @@ void cmd_exists(struct request *request)
 {
     int64_t found = 0;
     for (int i = 1; i < request->argc; i++) {
-        if (db_find(request->db, request->argv[i], request->now_ms) != NULL) {
+        if (db_look(request->db, request->argv[i], request->now_ms) != NULL) {
             found++;
         }
     }
@@ -38,7 +38,7 @@ void cmd_touch(struct request *request)
 void cmd_type(struct request *request)
 {
     const struct entry *entry =
-        db_find(request->db, request->argv[1], request->now_ms);
+        db_look(request->db, request->argv[1], request->now_ms);
     reply_status(
         request->reply, entry == NULL ? "none" : entry_type_name(entry));
 }

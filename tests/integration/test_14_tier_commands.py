@@ -199,3 +199,17 @@ def test_expiry_in_every_tier(one):
         "EXISTS", "hot", "cold", "dry") == b":0\r\n", what="expiry")
     assert one.command("GET", "dry") == b"$-1\r\n"
     assert tier(one, "dry") == "none"
+
+
+def test_no_touch(one, larder):
+    """Reads of a connection that asked for it are no uses of a key."""
+    one.command("SET", "key", "value")
+    one.command("TIER", "DEMOTE", "key", "TO", "cold")
+    with larder.connect() as shy:
+        shy.command("CLIENT", "NO-TOUCH", "on")
+        for _ in range(5):
+            assert shy.command("GET", "key") == b"$5\r\nvalue\r\n"
+        assert tier(one, "key") == "cold"
+        shy.command("TOUCH", "key")
+        shy.command("TOUCH", "key")
+        assert tier(one, "key") == "hot"

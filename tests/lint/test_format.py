@@ -55,5 +55,5 @@ def test_clang_tidy():
             if not mark.exists():
                 jobs.append(pool.submit(tidy, path, mark))
         findings = [job.result() for job in jobs]
-    text = "\n".join(finding for finding in findings if finding)
-    assert not text, text[:8000]
+    found = sorted({line for text in findings for line in text.splitlines()})
+    assert not found, "%d findings\n%s" % (len(found), "\n".join(found))

@@ -1,0 +1,112 @@
+"""kill -9 at random moments under load, then the ledger is compared.
+
+--seconds=N      how long each of the three settings is tried (at least a few
+                 kills, whatever N)
+LARDER_SEED=N    the same choices again (the moments depend on the machine)
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from crash import ledger
+from support.server import PATIENCE
+
+WRITERS = 4
+
+
+class Crashes:
+    """Rounds of writing, killing, starting and comparing."""
+
+    def __init__(self, start_larder, name, *config):
+        seed = os.environ.get("LARDER_SEED")
+        self.seed = int(seed) if seed else random.SystemRandom().getrandbits(32)
+        print("LARDER_SEED=%d (%s)" % (self.seed, name))
+        self.random = random.Random(self.seed)
+        self.server = start_larder("maxmemory 32mb", *config)
+        self.states = [{} for _ in range(WRITERS)]
+        self.next_seqs = [0] * WRITERS
+        self.kills = 0
+        self.operations = 0
+        self.lost = 0
+
+    def round(self, shortest, longest):
+        """Writes for a random time and kills; the writers, and the moment."""
+        writers = [
+            ledger.Writer(self.server.port, number, self.states[number],
+                          self.random.getrandbits(32), self.next_seqs[number])
+            for number in range(WRITERS)
+        ]
+        for writer in writers:
+            writer.start()
+        time.sleep(self.random.uniform(shortest, longest))
+        killed = time.monotonic()
+        self.server.kill()
+        for writer in writers:
+            writer.join()
+            assert writer.problem is None, writer.problem
+            self.next_seqs[writer.number] = writer.next_seq
+        self.kills += 1
+        return writers, killed
+
+    def start(self):
+        """Starts again, now and then killed while it does."""
+        self.server.expect_crash = False
+        while self.random.random() < 0.2:
+            self.server.spawn()
+            time.sleep(self.random.uniform(0, 0.2))
+            self.server.kill()
+            self.kills += 1
+        self.server.expect_crash = False
+        self.server.start()
+
+    def read(self):
+        with self.server.connect(timeout=60 * PATIENCE) as connection:
+            while connection.command("DBSIZE").startswith(b"-LOADING"):
+                time.sleep(0.01)
+            states = [ledger.read_state(connection, number)
+                      for number in range(WRITERS)]
+            count = int(connection.command("DBSIZE")[1:])
+        assert count == sum(len(state) for state in states)
+        return states
+
+    def run(self, until, least_kills, shortest, longest, compare):
+        while time.monotonic() < until or self.kills < least_kills:
+            writers, killed = self.round(shortest, longest)
+            self.start()
+            states = self.read()
+            try:
+                compare(writers, states, killed)
+            except AssertionError as error:
+                raise AssertionError("LARDER_SEED=%d, kill %d:\n%s" % (
+                    self.seed, self.kills, error)) from None
+            self.operations += sum(len(w.operations) for w in writers)
+            self.states = states
+        print("%d kills, %d operations" % (self.kills, self.operations))
+        assert self.operations > 20 * self.kills
+
+
+def test_always_loses_nothing_acknowledged(start_larder, seconds):
+    crashes = Crashes(start_larder, "always", 'save ""', "appendonly yes",
+                      "appendfsync always")
+    crashes.run(time.monotonic() + seconds, 12, 0.05, 1.5,
+                lambda writers, states, killed:
+                ledger.check_prefix(writers, states, killed))
+
+
+def test_everysec_keeps_all_but_the_last_second(start_larder, seconds):
+    crashes = Crashes(start_larder, "everysec", 'save ""', "appendonly yes",
+                      "appendfsync everysec")
+    crashes.run(time.monotonic() + seconds, 5, 0.5, 4,
+                lambda writers, states, killed:
+                ledger.check_prefix(writers, states, killed - 2 * PATIENCE))
+
+
+@pytest.mark.parametrize("save", ['save ""', "save 1 1"])
+def test_without_appendonly_nothing_old_comes_back(start_larder, seconds, save):
+    crashes = Crashes(start_larder, "checkpoints", save)
+    crashes.run(time.monotonic() + seconds / 2, 4, 0.5, 4,
+                lambda writers, states, killed:
+                ledger.check_keys(writers, states, killed - 2 * PATIENCE))

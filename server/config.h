@@ -88,8 +88,7 @@ struct config {
     /* what is kept, and where */
     int maxmemory_policy; /* enum engine_policy */
     int64_t databases;
-    uint64_t maxmemory;        /* as configured, 0: 60 % of what there is */
-    int64_t maxmemory_clients; /* bytes, negative: percent of maxmemory */
+    uint64_t maxmemory; /* as configured, 0: 60 % of what there is */
     struct save_point *save;
     unsigned save_count;
     int appendfsync;      /* enum append_fsync */
@@ -97,7 +96,6 @@ struct config {
     char *dry_dir;        /* directory of the store, below `dir`; ours */
     uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
     int64_t dry_readers;  /* reader threads; ours */
-    int64_t active_expire_effort;
     bool appendonly;
 
     /* the process */

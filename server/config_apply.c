@@ -6,7 +6,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "server/cron.h"
 #include "server/directive.h"
+#include "server/listen.h"
 #include "server/server.h"
 
 /* File descriptors the server needs besides its clients'. */
@@ -82,8 +84,28 @@ static bool apply_hz(struct server *server, char *reason)
     if (config->hz > HZ_MAX) {
         config->hz = HZ_MAX;
     }
-    uv_timer_set_repeat(&server->cron, (uint64_t)(1000 / config->hz));
+    cron_set_hz(server);
     return true;
+}
+
+static bool apply_bind(struct server *server, char *reason)
+{
+    if (listen_reopen_tcp(server)) {
+        return true;
+    }
+    snprintf(
+        reason, CONFIG_REASON_BYTES, "Failed to bind to specified addresses.");
+    return false;
+}
+
+static bool apply_port(struct server *server, char *reason)
+{
+    if (listen_reopen_tcp(server)) {
+        return true;
+    }
+    snprintf(reason, CONFIG_REASON_BYTES,
+        "Unable to listen on this port. Check server logs.");
+    return false;
 }
 
 static bool apply_maxclients(struct server *server, char *reason)
@@ -112,12 +134,14 @@ static const struct {
 } hooks[] = {
     {"appendfsync", apply_durability},
     {"appendonly", apply_durability},
+    {"bind", apply_bind},
     {"dir", apply_dir},
     {"hz", apply_hz},
     {"loglevel", apply_loglevel},
     {"maxclients", apply_maxclients},
     {"maxmemory", apply_maxmemory},
     {"maxmemory-policy", apply_policy},
+    {"port", apply_port},
 };
 
 static bool differs(const struct config *a, const struct config *b,

@@ -248,6 +248,30 @@ bool listen_open(struct server *server)
     return true;
 }
 
+static void close_tcp(struct server *server)
+{
+    struct listener **link = &server->listeners;
+    while (*link != NULL) {
+        struct listener *listener = *link;
+        if (listener->is_unix) {
+            link = &listener->next;
+        } else {
+            *link = listener->next;
+            uv_close(&listener->handle, on_listener_closed);
+        }
+    }
+}
+
+bool listen_reopen_tcp(struct server *server)
+{
+    close_tcp(server);
+    if (server->config.port == 0 || listen_tcp(server)) {
+        return true;
+    }
+    close_tcp(server);
+    return false;
+}
+
 void listen_close(struct server *server)
 {
     while (server->listeners != NULL) {

@@ -140,7 +140,6 @@ static bool create_engine(struct server *server)
         .reader_threads = (unsigned)config->dry_readers,
         .durability = config_durability(config),
         .policy = (enum engine_policy)config->maxmemory_policy,
-        .active_expire_effort = (unsigned)config->active_expire_effort,
         .active_expire = true,
         .wake = wake_engine,
         .log = log_from_engine,

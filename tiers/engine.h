@@ -43,7 +43,6 @@ struct engine_options {
     enum engine_durability durability;
     enum engine_policy policy;
     const struct dry_ops *dry;     /* NULL: LMDB */
-    unsigned active_expire_effort; /* 1 to 10 */
     bool active_expire;
     /* Borrowed callbacks, engine thread except wake (any thread). */
     void (*wake)(void *context);

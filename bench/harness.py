@@ -183,7 +183,7 @@ class Server:
         if wait:
             self.wait()
 
-    def wait(self, size=None, seconds=300):
+    def wait(self, size=None, seconds=120):
         """Until it answers DBSIZE, with `size` if given; the seconds since."""
         begin = time.monotonic()
         while time.monotonic() - begin < seconds:
@@ -210,12 +210,12 @@ class Server:
             return 0
         if self.process.poll() is None:
             try:
-                client = Client(self.port)
+                client = Client(self.port, 60)
                 client("SHUTDOWN", "SAVE" if save else "NOSAVE")
             except (OSError, RuntimeError):
                 pass
             try:
-                self.process.wait(120)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

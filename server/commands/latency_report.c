@@ -77,9 +77,9 @@ static void format_age(int64_t seconds, char out[GRAPH_AGE_BYTES])
 static void draw_ages(struct text *text, const struct graph *graph)
 {
     bool more = true;
+    text_add_format(text, "%*s\n", (int)graph->count, "");
     for (size_t at = 0; more; at++) {
         more = false;
-        text_add(text, "\n");
         for (unsigned i = 0; i < graph->count; i++) {
             char age[GRAPH_AGE_BYTES];
             format_age(graph->now_s - graph->samples[i].time_s, age);
@@ -87,8 +87,8 @@ static void draw_ages(struct text *text, const struct graph *graph)
             text_add_format(text, "%c", at < size ? age[at] : ' ');
             more = more || at + 1 < size;
         }
+        text_add(text, "\n");
     }
-    text_add(text, "\n");
 }
 
 void cmd_latency_graph(struct request *request)

@@ -548,3 +548,28 @@ def test_log_lines(start_larder):
             r"\d+:M \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d\.\d{3} [.\-*#] .",
             line), line
     assert text.startswith("%d:M " % server.pid)
+
+
+def test_the_example_shows_defaults_that_do_something(start_larder, larder):
+    """Every commented directive of server/larder.conf is one larder acts on,
+    and is shown with its default unless a value has to be made up."""
+    path = servers.ROOT / "server/larder.conf"
+    lines = [line[2:] for line in path.read_text().splitlines()
+             if re.match(r"# [a-z][a-z-]+ ", line)]
+    client = larder.client(decode_responses=True)
+    lines = [line for line in lines if client.config_get(line.split()[0])]
+    client.close()
+    made_up = {"unixsocket", "unixsocketperm", "requirepass", "pidfile"}
+    lines = [line for line in lines if line.split()[0] not in made_up]
+    assert len(lines) > 35
+    server = start_larder(*[line for line in lines if line.split()[0] not in
+                            ("bind", "port", "dir")])
+    assert "has no effect" not in server.log()
+    given = settings(server)
+    fresh = servers.larder(['bind * -::*'])
+    try:
+        different = {name for name, value in settings(fresh.start()).items()
+                     if given[name] != value}
+    finally:
+        fresh.finish()
+    assert different <= {"dir", "port", "bind"}

@@ -152,6 +152,9 @@ struct engine_waiter *park_retry(struct request *request)
 void park_for_room(struct conn *conn)
 {
     struct park *park = park_begin(conn, CONN_WAIT_ROOM);
+    /* The values it pinned may be all that can sink; they are fetched again
+     * before the command runs. */
+    free_fetches(park, conn->server->engine);
     engine_wait_room(conn->server->engine, arm_waiter(park));
 }
 

@@ -8,7 +8,7 @@ from differential import compare
 from support.resp import Closed, Connection, encode
 
 Difference = collections.namedtuple("Difference", "index words ours theirs")
-TIMEOUT_S = 3
+TIMEOUT_S = 10
 # Longer than generate.SHORT_LIFE_MS, by what a busy machine may take.
 PAUSE_S = 0.06
 GONE = b"(the connection was closed)"

@@ -111,8 +111,9 @@ enum batch_result batch_run(struct conn *conn, struct batch *batch)
 static void maybe_yield(struct conn *conn, uint64_t start_ticks)
 {
     struct server *server = conn->server;
-    if (reply_pending_bytes(&server->reply) > FLUSH_BYTES) {
-        conn_flush(conn, &server->reply);
+    if (reply_pending_bytes(&server->reply) - server->reply_start >
+        FLUSH_BYTES) {
+        conn_flush(conn);
     }
     if ((conn->flags & CONN_CLOSING) != 0) {
         return;

@@ -109,6 +109,12 @@ void conn_close_soon(struct conn *conn)
     if ((conn->flags & CONN_CLOSING) != 0) {
         return;
     }
+    if ((conn->flags & CONN_ANSWER_WAITS) != 0) {
+        conn_send_answers(conn->server);
+    }
+    if ((conn->flags & CONN_CLOSING) != 0) {
+        return; /* by a failed write */
+    }
     conn->flags |= CONN_CLOSING;
     conn->flags &= ~(uint32_t)CONN_READING;
     tier_move_cancel(conn);

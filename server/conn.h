@@ -41,6 +41,7 @@ enum conn_flags {
     CONN_READING = 1 << 11,      /* the loop delivers its input */
     CONN_OUTPUT_HELD = 1 << 12,  /* replies wait for a sync */
     CONN_FLUSH_QUEUED = 1 << 13, /* in server->flush_list */
+    CONN_ANSWER_WAITS = 1 << 14, /* in server->answers */
 };
 
 enum conn_wait {
@@ -143,9 +144,14 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
  * that result: the input behind them, the replies. */
 void conn_go_on(struct conn *conn, enum batch_result result);
 
-/* Sends what is in `reply` (which is cleared) behind what is queued already.
- * While CONN_OUTPUT_HELD it is only queued. */
-void conn_flush(struct conn *conn, struct reply *reply);
+/* The reply to a connection's input stands complete at the end of
+ * server->reply: it will be written by conn_send_answers, or is now. */
+void conn_answer(struct conn *conn);
+/* Writes the answers of this round so far. */
+void conn_send_answers(struct server *server);
+/* Sends what stands at the end of server->reply now, behind what is queued
+ * already. While CONN_OUTPUT_HELD it is only queued. */
+void conn_flush(struct conn *conn);
 /* Tries to write what is queued. */
 void conn_write_queued(struct conn *conn);
 /* Drops the queue; only when nothing is being written. */

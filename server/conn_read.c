@@ -101,16 +101,15 @@ static void keep_parked_window(
  * acknowledge is safe on disk. */
 static void finish_round(struct conn *conn, enum batch_result result)
 {
-    struct server *server = conn->server;
     if ((conn->flags & CONN_CLOSING) != 0) {
-        reply_clear(&server->reply);
+        conn_flush(conn); /* only drops it */
         return;
     }
     if ((conn->flags & CONN_OUTPUT_HELD) != 0 && result != BATCH_PARKED &&
         !park_for_sync(conn)) {
         conn->flags &= ~(uint32_t)CONN_OUTPUT_HELD;
     }
-    conn_flush(conn, &server->reply);
+    conn_answer(conn);
     if ((conn->flags & CONN_CLOSE_AFTER_REPLY) != 0) {
         conn_close_after_reply(conn);
     } else {

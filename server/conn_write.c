@@ -1,6 +1,10 @@
-/* Replies to the socket. Mostly one write takes all; what the socket does not
- * take becomes segments in a queue, and libuv is asked, one write at a time,
- * to say when there is room again. */
+/* Replies to the socket. The answers to one round of input lie one behind the
+ * other in server->reply and are written when all of the round has been read:
+ * a client that is woken by each single reply costs a wake-up each.
+ *
+ * Mostly one write takes all; what the socket does not take becomes segments
+ * in a queue, and libuv is asked, one write at a time, to say when there is
+ * room again. */
 #include <stdlib.h>
 
 #include "server/conn.h"
@@ -12,6 +16,8 @@
 /* See conn_output_pause_bytes. */
 #define PAUSE_BYTES ((size_t)64 * 1024 * 1024)
 #define PAUSE_BYTES_TIGHT ((size_t)1024 * 1024)
+/* Answers of a round kept before they are written after all. */
+#define ANSWER_BYTES_MAX ((size_t)256 * 1024)
 /* What an unauthenticated client may leave unread. */
 #define GUEST_OUTPUT_BYTES 1024
 
@@ -216,17 +222,15 @@ static size_t write_now(struct conn *conn, uv_buf_t *buffers, unsigned count)
     return (size_t)wrote;
 }
 
-/* Writes what the socket takes of a reply; how many bytes that was. */
-static size_t write_reply(struct conn *conn, const struct reply *reply)
+/* Writes what the socket takes of a reply behind its first `start` bytes; how
+ * many bytes that was. */
+static size_t write_reply(
+    struct conn *conn, const struct reply *reply, size_t start)
 {
-    if (reply->splice_count == 0) {
-        uv_buf_t buffer = {.base = reply->data, .len = reply->size};
-        return write_now(conn, &buffer, 1);
-    }
     size_t wrote = 0;
     for (;;) {
         struct gather gather = {.count = 0};
-        each_piece(reply, wrote, gather_piece, &gather);
+        each_piece(reply, start + wrote, gather_piece, &gather);
         if (gather.count == 0) {
             return wrote;
         }
@@ -238,23 +242,83 @@ static size_t write_reply(struct conn *conn, const struct reply *reply)
     }
 }
 
-void conn_flush(struct conn *conn, struct reply *reply)
+/* What could not be written is in the queue now. */
+static void after_queueing(struct conn *conn)
 {
-    size_t size = reply_pending_bytes(reply);
-    if (size == 0) {
-        return;
+    if (conn_check_output_limit(conn)) {
+        conn_write_queued(conn);
     }
-    size_t wrote = 0;
-    if (conn->output_first == NULL && (conn->flags & CONN_OUTPUT_HELD) == 0) {
-        wrote = write_reply(conn, reply);
+}
+
+static void send_answer(struct server *server, const struct answer *answer)
+{
+    struct conn *conn = answer->conn;
+    char *data = server->reply.data + answer->start;
+    uv_buf_t buffer = {.base = data, .len = answer->size};
+    conn->flags &= ~(uint32_t)CONN_ANSWER_WAITS;
+    size_t wrote = write_now(conn, &buffer, 1);
+    if (wrote < answer->size && (conn->flags & CONN_CLOSING) == 0) {
+        queue_bytes(conn, bytes_of(data + wrote, answer->size - wrote));
+        after_queueing(conn);
     }
-    if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
-        each_piece(reply, wrote, queue_piece, conn);
-        if (conn_check_output_limit(conn)) {
-            conn_write_queued(conn);
+}
+
+void conn_send_answers(struct server *server)
+{
+    unsigned count = server->answer_count;
+    server->answer_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        send_answer(server, &server->answers[i]);
+    }
+    if (server->reply_start == server->reply.size) {
+        reply_clear(&server->reply);
+        server->reply_start = 0;
+    }
+}
+
+void conn_flush(struct conn *conn)
+{
+    struct server *server = conn->server;
+    struct reply *reply = &server->reply;
+    conn_send_answers(server);
+    size_t start = server->reply_start;
+    size_t size = reply_pending_bytes(reply) - start;
+    if (size > 0 && (conn->flags & CONN_CLOSING) == 0) {
+        size_t wrote = 0;
+        if (conn->output_first == NULL &&
+            (conn->flags & CONN_OUTPUT_HELD) == 0) {
+            wrote = write_reply(conn, reply, start);
+        }
+        if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
+            each_piece(reply, start + wrote, queue_piece, conn);
+            after_queueing(conn);
         }
     }
     reply_clear(reply);
+    server->reply_start = 0;
+}
+
+void conn_answer(struct conn *conn)
+{
+    struct server *server = conn->server;
+    struct reply *reply = &server->reply;
+    size_t size = reply->size - server->reply_start;
+    uint32_t special = CONN_OUTPUT_HELD | CONN_CLOSE_AFTER_REPLY | CONN_CLOSING;
+    if (size == 0 && reply->splice_count == 0) {
+        return;
+    }
+    if (reply->splice_count > 0 || conn->output_first != NULL ||
+        (conn->flags & special) != 0) {
+        conn_flush(conn);
+        return;
+    }
+    server->answers[server->answer_count++] = (struct answer){
+        .conn = conn, .start = server->reply_start, .size = size};
+    server->reply_start = reply->size;
+    conn->flags |= CONN_ANSWER_WAITS;
+    if (server->answer_count == ANSWERS_MAX || reply->size > ANSWER_BYTES_MAX) {
+        conn_send_answers(server);
+    }
 }
 
 static void gather_queue(const struct conn *conn, struct gather *gather)
@@ -349,6 +413,12 @@ void conn_send(struct conn *conn, struct bytes bytes)
 {
     if ((conn->flags & (CONN_CLOSING | CONN_CLOSE_AFTER_REPLY)) != 0) {
         return;
+    }
+    if ((conn->flags & CONN_ANSWER_WAITS) != 0) {
+        conn_send_answers(conn->server); /* they came first */
+        if ((conn->flags & CONN_CLOSING) != 0) {
+            return;
+        }
     }
     queue_bytes(conn, bytes);
     if ((conn->flags & CONN_FLUSH_QUEUED) == 0) {

@@ -81,6 +81,7 @@ static void on_turn(uv_check_t *handle)
         park_run_ready(server);
         server->input_seen = true;
     }
+    conn_send_answers(server);
     if (server->loading) {
         load_slice(server);
         more = true;

@@ -24,6 +24,8 @@ struct slowlog;
 struct latency;
 struct listener; /* listen.h */
 
+#define ANSWERS_MAX 256
+
 struct server {
     uv_loop_t loop;
     uv_async_t engine_wake;
@@ -54,6 +56,12 @@ struct server {
     struct batch batch;
     struct command_cache commands;
     struct reply reply;
+    size_t reply_start; /* before it: answers that wait to be written */
+    struct answer {
+        struct conn *conn;
+        size_t start, size; /* in reply.data */
+    } answers[ANSWERS_MAX];
+    unsigned answer_count;
     struct scratch scratch;
     char *read_buffer;       /* READ_BUFFER_BYTES, never zeroed */
     uint64_t last_reader_id; /* and how much it had in this turn: */

@@ -12,9 +12,9 @@ import zlib
 
 from support.resp import Closed, Connection, encode
 
-KEYS = 150
+KEYS = 250
 SIZES = (0, 1, 20, 100, 400, 1000, 3000, 4080, 9000, 70000, 300000)
-WEIGHTS = (1, 1, 20, 20, 10, 10, 5, 3, 3, 2, 1)
+WEIGHTS = (1, 1, 20, 20, 10, 10, 5, 3, 3, 5, 4)
 
 
 def key_of(writer, number):

@@ -6,7 +6,7 @@
 
 /* Payloads above this are committed in stages, so that a record of 512 MB
  * needs no dirty list of as many bytes. */
-static const size_t stage_bytes = (size_t)32 * LMDB_MIB;
+static const size_t stage_bytes = (size_t)8 * LMDB_MIB;
 
 /* ---- writing ---- */
 

@@ -55,7 +55,7 @@ class Operation:
 
 
 class Writer(threading.Thread):
-    """Writes until it is stopped or the server goes away."""
+    """Writes until the server goes away."""
 
     def __init__(self, port, number, state, seed, next_seq):
         super().__init__(daemon=True)
@@ -66,14 +66,15 @@ class Writer(threading.Thread):
         self.random = random.Random(seed)
         self.next_seq = next_seq
         self.operations = []
-        self.stopping = threading.Event()
+        self.pause = 0  # seconds between bursts
         self.problem = None
 
     def run(self):
         try:
             with Connection(self.port, timeout=60) as connection:
-                while not self.stopping.is_set():
+                while True:
                     self.burst(connection)
+                    time.sleep(self.pause)
         except (OSError, Closed):
             pass
         except AssertionError as error:

@@ -20,15 +20,15 @@ WRITERS = 4
 class Crashes:
     """Rounds of writing, killing, starting and comparing."""
 
-    def __init__(self, start_larder, name, *config):
+    def __init__(self, start_larder, name, memory, *config):
         seed = os.environ.get("LARDER_SEED")
         self.seed = int(seed) if seed else random.SystemRandom().getrandbits(32)
         print("LARDER_SEED=%d (%s)" % (self.seed, name))
         self.random = random.Random(self.seed)
-        # Less memory than data: values sink to disk and rise all the time.
-        self.server = start_larder("maxmemory 16mb", *config)
+        self.server = start_larder("maxmemory " + memory, *config)
         self.states = [{} for _ in range(WRITERS)]
         self.next_seqs = [0] * WRITERS
+        self.save_first = False  # a checkpoint early, then few writes
         self.kills = 0
         self.operations = 0
         self.survived = 0
@@ -42,6 +42,11 @@ class Crashes:
         ]
         for writer in writers:
             writer.start()
+        if self.save_first:
+            time.sleep(0.5)
+            assert self.server.client().save()
+            for writer in writers:
+                writer.pause = 0.2
         time.sleep(self.random.uniform(shortest, longest))
         killed = time.monotonic()
         self.server.kill()
@@ -92,25 +97,37 @@ class Crashes:
         assert self.survived > 20 * self.kills
 
 
+# Less memory than data: values sink to disk and rise all the time.
+LITTLE = "16mb"
+PLENTY = "100mb"
+
+
 def test_always_loses_nothing_acknowledged(start_larder, seconds):
-    crashes = Crashes(start_larder, "always", 'save ""', "appendonly yes",
-                      "appendfsync always")
+    crashes = Crashes(start_larder, "always", LITTLE, 'save ""',
+                      "appendonly yes", "appendfsync always")
     crashes.run(time.monotonic() + seconds, 12, 0.05, 1.5,
                 lambda writers, states, killed:
                 ledger.check_prefix(writers, states, killed))
 
 
 def test_everysec_keeps_all_but_the_last_second(start_larder, seconds):
-    crashes = Crashes(start_larder, "everysec", 'save ""', "appendonly yes",
-                      "appendfsync everysec")
+    crashes = Crashes(start_larder, "everysec", LITTLE, 'save ""',
+                      "appendonly yes", "appendfsync everysec")
     crashes.run(time.monotonic() + seconds, 5, 0.5, 4,
                 lambda writers, states, killed:
                 ledger.check_prefix(writers, states, killed - 2 * PATIENCE))
 
 
-@pytest.mark.parametrize("save", ['save ""', "save 1 1"])
-def test_without_appendonly_nothing_old_comes_back(start_larder, seconds, save):
-    crashes = Crashes(start_larder, "checkpoints", save)
-    crashes.run(time.monotonic() + seconds / 2, 4, 0.5, 4,
+@pytest.mark.parametrize("memory,save,save_first", [
+    # What is on disk stays there while all the writing is in memory.
+    (PLENTY, 'save ""', True),
+    (LITTLE, 'save ""', False),
+    (LITTLE, "save 1 1", False),
+])
+def test_without_appendonly_nothing_old_comes_back(
+        start_larder, seconds, memory, save, save_first):
+    crashes = Crashes(start_larder, "checkpoints", memory, save)
+    crashes.save_first = save_first
+    crashes.run(time.monotonic() + seconds / 2, 3, 2, 5,
                 lambda writers, states, killed:
-                ledger.check_keys(writers, states, killed - 2 * PATIENCE))
+                ledger.check_keys(writers, states, killed - 1.5 * PATIENCE))

@@ -1,6 +1,7 @@
 /* The table of directives and the life of struct config. */
 #include "server/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -244,6 +245,16 @@ char *directive_get(
         return directive->special->get(config, directive);
     }
     return directive_get_word(config, directive);
+}
+
+char *config_dry_path(const struct config *config)
+{
+    bool absolute = config->dry_dir[0] == '/';
+    size_t size = strlen(config->dir) + strlen(config->dry_dir) + 2;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s%s%s", absolute ? "" : config->dir,
+        absolute ? "" : "/", config->dry_dir);
+    return path;
 }
 
 void config_log_warnings(struct config *config, struct log *log)

@@ -93,7 +93,7 @@ struct config {
     unsigned save_count;
     int appendfsync;      /* enum append_fsync */
     char *dir;            /* absolute; also the process' working directory */
-    char *dry_dir;        /* directory of the store, below `dir`; ours */
+    char *dry_dir;        /* see config_dry_path; ours */
     uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
     int64_t dry_readers;  /* reader threads; ours */
     bool appendonly;
@@ -140,6 +140,9 @@ void config_copy(struct config *to, const struct config *from);
  * fatal error form (file, line number, the line, the reason) to standard
  * error and returns false. */
 bool config_load(struct config *config, int argc, char **argv);
+
+/* The store's directory, heap: dry-dir, below `dir` unless it is absolute. */
+char *config_dry_path(const struct config *config);
 
 /* The command that clients mean by `name` after rename-command, or NULL. */
 const struct command *config_find_command(

@@ -211,7 +211,10 @@ static bool gather(
         if (at_end && strcmp(argv[i], "-") == 0) {
             bool ends = text->size == 0 || text->data[text->size - 1] == '\n';
             text_add(text, ends ? "" : "\n");
-            text_read(text, stdin);
+            if (!text_read(text, stdin)) {
+                text_finish(&options);
+                return fail_to_open(loader, "-");
+            }
         } else {
             wants_value =
                 add_argument(&options, argv + i, argc - i, wants_value);

@@ -64,7 +64,11 @@ bool text_read(struct text *text, FILE *file)
     char part[4096];
     size_t size;
     while ((size = fread(part, 1, sizeof(part), file)) > 0) {
-        add_bytes(text, part, strnlen(part, size));
+        if (memchr(part, '\0', size) != NULL) {
+            errno = EINVAL;
+            return false;
+        }
+        add_bytes(text, part, size);
     }
     return ferror(file) == 0;
 }

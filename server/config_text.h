@@ -20,8 +20,8 @@ void text_add_format(struct text *text, const char *format, ...)
 /* `word` in quotes, so that text_split gives it back as it is. */
 void text_add_quoted(struct text *text, const char *word);
 
-/* Appends all of `file`, or of the file at `path`. A NUL byte ends what is
- * taken, as it ends a C string. False with errno set. */
+/* Appends all of `file`, or of the file at `path`. False with errno set;
+ * EINVAL when there is a NUL byte in it, which is no text. */
 bool text_read(struct text *text, FILE *file);
 bool text_read_path(struct text *text, const char *path);
 

@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -122,7 +123,11 @@ static uint64_t dry_maxsize_bytes(const struct config *config)
     if (config->dry_maxsize != 0) {
         return config->dry_maxsize;
     }
-    if (statvfs(config->dir, &disk) != 0) {
+    char *path = config_dry_path(config);
+    bool known = statvfs(path, &disk) == 0 || /* at the first start: */
+                 statvfs(dirname(path), &disk) == 0;
+    free(path);
+    if (!known) {
         return UINT64_C(1) << 40;
     }
     return (uint64_t)disk.f_blocks * disk.f_frsize;
@@ -131,10 +136,10 @@ static uint64_t dry_maxsize_bytes(const struct config *config)
 static bool create_engine(struct server *server)
 {
     const struct config *config = &server->config;
-    char path[4096], reason[512] = "";
-    snprintf(path, sizeof(path), "%s/%s", config->dir, config->dry_dir);
+    char reason[512] = "";
+    server->dry_path = config_dry_path(config);
     struct engine_options options = {
-        .path = path,
+        .path = server->dry_path,
         .databases = (unsigned)config->databases,
         .maxmemory_bytes = server->maxmemory_bytes,
         .dry_maxsize_bytes = dry_maxsize_bytes(config),
@@ -149,7 +154,7 @@ static bool create_engine(struct server *server)
     server->engine = engine_create(&options, reason, sizeof(reason));
     if (server->engine == NULL) {
         log_line(&server->log, LOG_WARNING, "Cannot open the data in %s: %s",
-            path, reason);
+            server->dry_path, reason);
     }
     return server->engine != NULL;
 }
@@ -233,6 +238,7 @@ static void finish(struct server *server)
     }
     park_run_ready(server); /* frees what is left in the list */
     engine_destroy(server->engine);
+    free(server->dry_path);
     uv_walk(&server->loop, close_handle, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&server->loop) == 0);

@@ -34,6 +34,7 @@ struct server {
     uv_timer_t cron;
     uv_signal_t sigterm, sigint;
     struct engine *engine;
+    char *dry_path; /* of its store; heap, lent to it */
     struct config config;
     struct log log;
     struct stats stats;

@@ -42,7 +42,7 @@ struct engine_options {
     unsigned reader_threads;
     enum engine_durability durability;
     enum engine_policy policy;
-    const struct dry_ops *dry;     /* NULL: LMDB */
+    const struct dry_ops *dry; /* NULL: LMDB */
     bool active_expire;
     /* Borrowed callbacks, engine thread except wake (any thread). */
     void (*wake)(void *context);

@@ -105,10 +105,17 @@ static bool may_set_protected(struct request *request)
            (allow == CONFIG_ALLOW_LOCAL && conn_is_local(request->conn));
 }
 
+/* Values are C strings: what is behind a NUL would be lost unnoticed. */
+static bool has_nul(struct bytes value)
+{
+    return value.size > 0 && memchr(value.data, '\0', value.size) != NULL;
+}
+
 static const struct directive *settable(struct request *request, int index)
 {
+    struct bytes name = request->argv[index];
     const struct directive *directive =
-        directive_find(text_of(request, request->argv[index]));
+        has_nul(name) ? NULL : directive_find(text_of(request, name));
     bool ok =
         directive != NULL && (directive->flags & DIRECTIVE_FILE_ONLY) == 0;
     return ok ? directive : NULL;
@@ -166,6 +173,11 @@ static bool set_values(
     for (int i = 2; i < request->argc; i += 2) {
         const struct directive *directive = settable(request, i);
         refusal->index = i;
+        if (has_nul(request->argv[i + 1])) {
+            snprintf(refusal->reason, sizeof(refusal->reason),
+                "argument must not hold a NUL byte");
+            return false;
+        }
         if (!directive_set_text(config, directive,
                 text_of(request, request->argv[i + 1]), refusal->reason)) {
             return false;

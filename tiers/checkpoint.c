@@ -93,6 +93,7 @@ void checkpoint_turn(struct engine *engine, uint64_t deadline_us)
     for (unsigned steps = 1; log_has_room(engine); steps++) {
         if (!save_bucket(engine)) {
             log_cut(engine);
+            log->keyspaces_changed = true; /* with their sizes now */
             log_seal(engine, true, 0);
             engine->checkpoint.sequence = log->next_sequence - 1;
             return;

@@ -86,7 +86,10 @@ struct engine *engine_create(
         goto failed;
     }
     create_databases(engine);
-    log_load_keyspaces(engine);
+    if (!log_load_keyspaces(engine, reason, reason_size)) {
+        engine_destroy(engine);
+        return NULL;
+    }
     engine->load_total = engine->log.stats.record_count;
     engine->load_from = engine->load_total > 0 ? 1 : 0;
     return engine;

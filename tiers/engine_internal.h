@@ -208,8 +208,10 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from);
 void log_turn(struct engine *engine);
 void log_cron(struct engine *engine);
 bool log_idle(const struct engine *engine);
-/* Gives the databases the keyspaces that the store names. */
-void log_load_keyspaces(struct engine *engine);
+/* Gives the databases the keyspaces that the store names. False when it has
+ * more databases than there are now. */
+bool log_load_keyspaces(
+    struct engine *engine, char *reason, size_t reason_size);
 /* The counters when a record comes to life or dies. */
 void log_count_live(struct space *space, size_t stored_bytes, int sign);
 

@@ -38,6 +38,9 @@ static const uint16_t bucket_steps[] = {
     1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 112, 160, 224};
 #define STEP_COUNT (sizeof bucket_steps / sizeof bucket_steps[0])
 #define MAX_BUCKETS 224
+/* A reserved index has segments of at most this many entries. */
+#define RESERVE_SEGMENT_ENTRIES 2000
+#define MAX_DEPTH 32
 
 uint64_t index_hash(const uint8_t *secret, struct bytes key)
 {
@@ -129,6 +132,40 @@ void index_finish(struct index *index)
     *index->bytes -= size * sizeof *index->directory;
     free(index->directory);
     *index = (struct index){0};
+}
+
+static uint32_t buckets_for(uint32_t count)
+{
+    for (unsigned i = 0; i < STEP_COUNT; i++) {
+        if (bucket_steps[i] * SLOTS * FULL_256THS / 256 > count) {
+            return bucket_steps[i];
+        }
+    }
+    return MAX_BUCKETS;
+}
+
+void index_reserve(struct index *index, uint64_t count)
+{
+    unsigned depth = 0;
+    check(index->count == 0 && index->depth == 0);
+    while (count >> depth > RESERVE_SEGMENT_ENTRIES && depth < MAX_DEPTH) {
+        depth++;
+    }
+    if (depth == 0) {
+        return;
+    }
+    size_t size = (size_t)1 << depth;
+    uint32_t share = (uint32_t)(count >> depth);
+    /* Room for what chance adds to a segment's share. */
+    uint32_t buckets = buckets_for(share + share / 16 + SLOTS);
+    segment_destroy(index, index->directory[0]);
+    index->directory =
+        xrealloc(index->directory, size * sizeof(*index->directory));
+    *index->bytes += (size - 1) * sizeof(*index->directory);
+    index->depth = depth;
+    for (size_t i = 0; i < size; i++) {
+        index->directory[i] = segment_create(index, buckets, depth);
+    }
 }
 
 static const struct entry *entry_at(const struct index *index, uint32_t ref)
@@ -255,16 +292,6 @@ static uint32_t segment_refs(
         }
     }
     return count;
-}
-
-static uint32_t buckets_for(uint32_t count)
-{
-    for (unsigned i = 0; i < STEP_COUNT; i++) {
-        if (bucket_steps[i] * SLOTS * FULL_256THS / 256 > count) {
-            return bucket_steps[i];
-        }
-    }
-    return MAX_BUCKETS;
 }
 
 static void directory_double(struct index *index)

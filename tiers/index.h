@@ -42,6 +42,9 @@ struct index_slot {
 /* `bytes` is added to as the table grows. */
 void index_init(struct index *index, const struct arena *arena,
     const uint8_t *secret, size_t *bytes);
+/* Makes an empty index large enough for `count` entries to come without
+ * growth. */
+void index_reserve(struct index *index, uint64_t count);
 /* Frees the table, not the entries. */
 void index_finish(struct index *index);
 

@@ -28,6 +28,10 @@
 #define FAILURES_MAX 3
 #define KEYSPACES_NAME "keyspaces"
 #define SECRET_NAME "secret"
+/* u32 next keyspace; then for each database u32 keyspace, u64 keys. */
+#define KEYSPACES_BYTES(databases)                                             \
+    (sizeof(uint32_t) +                                                        \
+        (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
 
 static bool writes_at_once(const struct engine *engine)
 {
@@ -275,16 +279,19 @@ void log_cut(struct engine *engine)
 
 /* ---- sealing and applying ---- */
 
-/* The map database number -> keyspace, which goes with the batch. */
+/* The map database number -> keyspace, which goes with the batch, and how
+ * many keys each has: a hint for the next start. */
 static void attach_keyspaces(struct engine *engine, struct batch *batch)
 {
     unsigned count = engine->options.databases;
-    size_t size = (count + 1) * sizeof(uint32_t);
+    size_t size = KEYSPACES_BYTES(count);
     batch->keyspaces = xmalloc(size);
     memcpy(batch->keyspaces, &engine->next_keyspace, sizeof(uint32_t));
     for (unsigned i = 0; i < count; i++) {
-        memcpy(batch->keyspaces + (i + 1) * sizeof(uint32_t),
-            &engine->dbs[i].space->keyspace, sizeof(uint32_t));
+        const struct space *space = engine->dbs[i].space;
+        char *at = batch->keyspaces + KEYSPACES_BYTES(i);
+        memcpy(at, &space->keyspace, sizeof(uint32_t));
+        memcpy(at + sizeof(uint32_t), &space->index.count, sizeof(uint64_t));
     }
     batch->system = (struct dry_system_value){
         KEYSPACES_NAME, bytes_of(batch->keyspaces, size)};
@@ -643,27 +650,67 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
     return true;
 }
 
-void log_load_keyspaces(struct engine *engine)
+/* Reads the part of database `number` from the stored map, which does not
+ * reach that far when `databases` has grown since. */
+static void load_keyspace(
+    struct engine *engine, struct bytes map, unsigned number)
+{
+    struct space *space = engine->dbs[number].space;
+    uint64_t keys = 0;
+    if (KEYSPACES_BYTES(number + 1) > map.size) {
+        space->keyspace = engine->next_keyspace++;
+        return;
+    }
+    const char *at = map.data + KEYSPACES_BYTES(number);
+    memcpy(&space->keyspace, at, sizeof(uint32_t));
+    memcpy(&keys, at + sizeof(uint32_t), sizeof keys);
+    /* No more than there are records: the hint may be damaged. */
+    uint64_t records = engine->log.stats.record_count;
+    index_reserve(&space->index, keys < records ? keys : records);
+}
+
+/* Keys in databases that the configuration no longer has. */
+static bool keys_beyond(const struct engine *engine, struct bytes map)
+{
+    for (unsigned i = engine->options.databases;
+         KEYSPACES_BYTES(i + 1) <= map.size; i++) {
+        uint64_t keys = 0;
+        memcpy(&keys, map.data + KEYSPACES_BYTES(i) + sizeof(uint32_t),
+            sizeof keys);
+        if (keys > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool log_load_keyspaces(struct engine *engine, char *reason, size_t reason_size)
 {
     struct log *log = &engine->log;
     char *value = NULL;
     size_t size = 0;
     if (log->store == NULL || log->ops->get_system(log->store, KEYSPACES_NAME,
                                   &value, &size) != DRY_OK) {
-        return;
+        return true;
     }
-    size_t count = size / sizeof(uint32_t);
-    for (size_t i = 1; i < count && i - 1 < engine->options.databases; i++) {
-        memcpy(&engine->dbs[i - 1].space->keyspace,
-            value + i * sizeof(uint32_t), sizeof(uint32_t));
-    }
-    if (count > 0) {
+    struct bytes map = bytes_of(value, size);
+    bool good = size >= KEYSPACES_BYTES(0) && !keys_beyond(engine, map);
+    if (!good) {
+        snprintf(reason, reason_size,
+            "The dry store in %s has keys in more than %u databases",
+            engine->options.path, engine->options.databases);
+    } else {
         uint32_t next = 0;
         memcpy(&next, value, sizeof next);
-        engine->next_keyspace =
-            next > engine->next_keyspace ? next : engine->next_keyspace;
+        if (next > engine->next_keyspace) {
+            engine->next_keyspace = next;
+        }
+        for (unsigned i = 0; i < engine->options.databases; i++) {
+            load_keyspace(engine, map, i);
+        }
     }
     free(value);
+    return good;
 }
 
 void log_close(struct engine *engine)

@@ -273,14 +273,17 @@ def test_writers_faster_than_the_disk_lose_nothing(full):
             failures.append(repr(error))
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
-    slowest = 0
+    pings = []
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        slowest = max(slowest, full.ping_ms())
+        pings.append(full.ping_ms())
         time.sleep(0.01)
     assert not failures, failures[0]
-    assert slowest < 100 * PATIENCE, "a PING took %d ms" % slowest
+    # The client's own threads are in it: hence not the slowest of all.
+    pings.sort()
+    assert pings[len(pings) * 95 // 100] < 100 * PATIENCE, pings[-20:]
+    assert pings[-1] < 1000 * PATIENCE, pings[-20:]
     assert full.client().dbsize() == KEYS
     check(full, range(KEYS), version=2)
     assert tiers(full)["used_bytes"] <= LIMIT

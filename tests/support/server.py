@@ -82,6 +82,7 @@ class Server:
         self.env = dict(os.environ, **SANITIZER_ENV, **(env or {}))
         self.config_path = self.directory / (name + ".conf")
         self.log_path = self.directory / (name + ".log")
+        self.clients = []
         self.process = None
         self.preexec = None
         self.expect_crash = False
@@ -234,7 +235,15 @@ class Server:
     def client(self, **options):
         """A redis-py client; bytes in, bytes out."""
         options.setdefault("socket_timeout", 30 * PATIENCE)
-        return redis.Redis(port=self.port, **options)
+        client = redis.Redis(port=self.port, **options)
+        self.clients.append(client)
+        return client
+
+    def disconnect_clients(self):
+        """Closes the connections of all clients handed out; they connect
+        again when used."""
+        for client in self.clients:
+            client.connection_pool.disconnect()
 
     def cli(self, *args, input=None):
         """redis-cli's output, stripped."""

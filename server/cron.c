@@ -42,6 +42,16 @@ static void check_conns(struct server *server, int64_t now_ms)
     server->conn_input_bytes = input_bytes;
 }
 
+bool server_start_checkpoint(struct server *server, int64_t now_ms)
+{
+    if (!engine_checkpoint_start(server->engine, now_ms)) {
+        return false;
+    }
+    server->checkpoint_running = true;
+    server->checkpoint_start_ms = now_ms;
+    return true;
+}
+
 static void end_checkpoint(struct server *server)
 {
     enum engine_checkpoint_state state =
@@ -50,6 +60,8 @@ static void end_checkpoint(struct server *server)
         return;
     }
     server->checkpoint_running = false;
+    server->checkpoint_last_s =
+        (server_now_ms() - server->checkpoint_start_ms) / 1000;
     bool failed = state == ENGINE_CHECKPOINT_FAILED;
     server->checkpoint_failed = failed && server->config.save_count > 0;
     server->stats.saves += !failed;
@@ -82,7 +94,7 @@ static void maybe_checkpoint(struct server *server, int64_t now_ms)
             (unsigned long long)point->changes,
             (unsigned long long)point->seconds);
         server->checkpoint_try_ms = now_ms;
-        engine_checkpoint_start(server->engine, now_ms);
+        server_start_checkpoint(server, now_ms);
         break;
     }
 }
@@ -107,8 +119,11 @@ static void on_cron(uv_timer_t *timer)
     if (!server->loading) {
         engine_cron(server->engine, now_ms);
         if (engine_checkpoint_state(server->engine) ==
-            ENGINE_CHECKPOINT_RUNNING) {
-            server->checkpoint_running = true; /* BGSAVE starts them too */
+                ENGINE_CHECKPOINT_RUNNING &&
+            !server->checkpoint_running) {
+            /* CONFIG SET appendonly made the engine start one. */
+            server->checkpoint_running = true;
+            server->checkpoint_start_ms = now_ms;
         }
     }
     if (now_us - server->stats.last_sample_us >= 100000) {

@@ -86,7 +86,9 @@ struct server {
     size_t conn_input_bytes;   /* what connections take, output aside */
     int64_t checkpoint_try_ms; /* when `save` last started one */
     bool checkpoint_running;
-    bool checkpoint_failed; /* the last one: writes are refused */
+    int64_t checkpoint_start_ms; /* of the one that runs */
+    int64_t checkpoint_last_s;   /* what the last one took; -1: none yet */
+    bool checkpoint_failed;      /* the last one: writes are refused */
 };
 
 #define READ_BUFFER_BYTES ((size_t)256 * 1024)
@@ -102,6 +104,10 @@ uint64_t server_maxmemory_bytes(const struct config *config);
 void server_apply_config(struct server *server);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
+
+/* BGSAVE and save points: starts writing everything. False when that is under
+ * way already. (cron.c) */
+bool server_start_checkpoint(struct server *server, int64_t now_ms);
 
 /* Runs the server until it is told to stop; the exit code. `server->config`
  * has been loaded. */

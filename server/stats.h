@@ -20,7 +20,7 @@ uint64_t histogram_count_to(const struct histogram *histogram, uint64_t us);
 
 struct command_stats { /* one a command row */
     uint64_t calls, usec, rejected_calls, failed_calls;
-    uint32_t ns_rest; /* of usec */
+    uint32_t ns_rest;          /* of usec */
     struct histogram *latency; /* allocated at the first call */
 };
 

@@ -7,6 +7,11 @@ uint64_t db_size(const struct db *db)
     return db->space->index.count;
 }
 
+uint64_t db_tier_size(const struct db *db, enum tier tier)
+{
+    return db->space->tier[tier].items;
+}
+
 uint64_t db_expiring(const struct db *db)
 {
     return db->space->wheel.items;

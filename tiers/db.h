@@ -27,6 +27,8 @@ struct engine;
 
 /* Keys, including ones whose expiry passed but that nobody saw yet. O(1). */
 uint64_t db_size(const struct db *db);
+/* How many of them have their value in that tier. O(1). */
+uint64_t db_tier_size(const struct db *db, enum tier tier);
 /* Keys that have an expiry, and their mean time to live in ms (an estimate;
  * 0 when none). O(1). */
 uint64_t db_expiring(const struct db *db);

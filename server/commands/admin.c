@@ -52,7 +52,7 @@ void cmd_bgsave(struct request *request)
         error_syntax(request);
         return;
     }
-    if (engine_checkpoint_start(request->engine, request->now_ms)) {
+    if (server_start_checkpoint(request->server, request->now_ms)) {
         log_line(&request->server->log, LOG_NOTICE, "Checkpoint started");
         reply_status(request->reply, "Background saving started");
     } else {
@@ -65,7 +65,7 @@ void cmd_bgsave(struct request *request)
  * what a checkpoint gives. */
 void cmd_bgrewriteaof(struct request *request)
 {
-    if (engine_checkpoint_start(request->engine, request->now_ms)) {
+    if (server_start_checkpoint(request->server, request->now_ms)) {
         reply_status(
             request->reply, "Background append only file rewriting started");
     } else {

@@ -32,7 +32,8 @@ static const char *type_of_name(struct bytes name)
         "index", "index1", "index2", "offset", "start", "end", "stop",
         "increment-by", "decrement", "timeout", "cursor", "client-id",
         "protover", "destination-db", "db", "len", "numkeys", "threshold",
-        "port", "version", "size", NULL};
+        "port", "version", "size", "numreplicas", "min-match-len", "slot",
+        NULL};
     if (one_of(name, keys)) {
         return "key";
     }

@@ -98,6 +98,7 @@ static bool merge_repetition(
     for (size_t skip = list->count - length; skip > 0; skip--) {
         tail = &(*tail)->next;
     }
+    check(*tail != NULL && repeated != NULL);
     if (!same_start(*tail, repeated)) {
         return false;
     }

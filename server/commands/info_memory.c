@@ -145,8 +145,15 @@ static void write_rdb(struct info *info, bool running, const char *status)
     info_line(info, "rdb_last_save_time", "%lld",
         (long long)stats->last_save_ms / 1000);
     info_line(info, "rdb_last_bgsave_status", "%s", status);
-    info_line(info, "rdb_last_bgsave_time_sec", "-1");
-    info_line(info, "rdb_current_bgsave_time_sec", "-1");
+    const struct server *server = info->server;
+    int64_t current_s = -1;
+    if (running && server->checkpoint_running) {
+        current_s = (info->now_ms - server->checkpoint_start_ms) / 1000;
+    }
+    info_line(info, "rdb_last_bgsave_time_sec", "%lld",
+        (long long)server->checkpoint_last_s);
+    info_line(
+        info, "rdb_current_bgsave_time_sec", "%lld", (long long)current_s);
     info_number(info, "rdb_saves", info->server->stats.saves);
     info_zeros(info, loads);
     info_number(info, "rdb_last_load_keys_loaded",

@@ -130,29 +130,19 @@ void info_latencystats(struct info *info)
     }
 }
 
-/* In RAM are all keys but the dry ones; of how many databases those are is
- * known only when there is one. */
 void info_keyspace(struct info *info)
 {
     unsigned databases = engine_database_count(info->engine);
-    unsigned used = 0;
-    for (unsigned i = 0; i < databases; i++) {
-        used += db_size(engine_db(info->engine, i)) > 0;
-    }
     for (unsigned i = 0; i < databases; i++) {
         const struct db *db = engine_db(info->engine, i);
         if (db_size(db) == 0) {
             continue;
         }
-        fprintf(info->out, "db%u:keys=%llu,expires=%llu,avg_ttl=%lld", i,
+        fprintf(info->out,
+            "db%u:keys=%llu,expires=%llu,avg_ttl=%lld,cached_keys=%llu\r\n", i,
             (unsigned long long)db_size(db),
             (unsigned long long)db_expiring(db),
-            (long long)db_mean_ttl_ms(db, info->now_ms));
-        if (used == 1) {
-            fprintf(info->out, ",cached_keys=%llu",
-                (unsigned long long)(info->stats.tier[TIER_HOT].items +
-                                     info->stats.tier[TIER_COLD].items));
-        }
-        fputs("\r\n", info->out);
+            (long long)db_mean_ttl_ms(db, info->now_ms),
+            (unsigned long long)(db_size(db) - db_tier_size(db, TIER_DRY)));
     }
 }

@@ -206,11 +206,15 @@ def test_background_saving(larder, command, text):
         before = int(connection.command("LASTSAVE")[1:])
         time.sleep(1.1)
         wait_until(lambda: not running(), what="no other checkpoint")
+        saves = larder.info("persistence")["rdb_saves"]
         assert connection.command(*command) == text
         wait_until(lambda: not running(), what="the checkpoint's end")
         assert int(connection.command("LASTSAVE")[1:]) > before
+    wait_until(lambda: larder.info("persistence")["rdb_saves"] > saves,
+               what="it is counted")
     info = larder.info("persistence")
     assert info["rdb_changes_since_last_save"] == 0
+    assert 0 <= info["rdb_last_bgsave_time_sec"] < 60
     assert info["rdb_last_bgsave_status"] == "ok"
 
 

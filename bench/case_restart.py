@@ -18,7 +18,10 @@ def run():
                 stop = server.stop(save=True)
                 server.start(wait=False)
                 starts[server.side].append(server.wait(size=keys))
-                say("  %s: stop %.2f s, start %.2f s" % (server.side, stop, starts[server.side][-1]))
+                say(
+                    "  %s: stop %.2f s, start %.2f s, of it %.2f s of CPU"
+                    % (server.side, stop, starts[server.side][-1], server.cpu_seconds())
+                )
         verify(larder, keys, VALUE_SIZE)
     found = [ours / theirs for ours, theirs in zip(starts["larder"], starts["redis"])]
     say("  ratios %s; every value verified after the last start" % describe(found))

@@ -14,15 +14,30 @@ def zipf_rate(server, keys):
     return load(server, keys=keys, seconds=MIX_SECONDS, seed=2, **MIX)
 
 
+def describe(phase, figures, memory):
+    """A line on the phase that just ended; RssAnon is the most so far."""
+    say(
+        "  %s: %.0f/s, p99 %.1f ms, p99.9 %.1f ms, slowest %.1f ms; RssAnon %.1f MB"
+        % (
+            phase,
+            figures["rate"],
+            figures["p99_us"] / 1000,
+            figures["p999_us"] / 1000,
+            figures["max_us"] / 1000,
+            memory.most / 1e6,
+        )
+    )
+
+
 def spill(larder, keys):
     with Sampler(larder) as memory:
         filled = fill(larder, keys, VALUE_SIZE)
-        say("  fill: %.0f keys/s, p99 %.1f ms" % (filled["rate"], filled["p99_us"] / 1000))
+        describe("fill", filled, memory)
         size = larder.command("DBSIZE")
         checked = verify(larder, keys, VALUE_SIZE)
-        say("  verify: %.0f keys/s, slowest %.1f ms" % (checked["rate"], checked["max_us"] / 1000))
+        describe("verify", checked, memory)
         mixed = zipf_rate(larder, keys)
-        say("  zipf: %.0f/s, p99 %.1f ms" % (mixed["rate"], mixed["p99_us"] / 1000))
+        describe("zipf", mixed, memory)
     result("spill DBSIZE", "= %d" % keys, size, size == keys)
     result("spill values right", "= %d" % keys, checked["requests"], checked["requests"] == keys)
     at_most("spill RssAnon", scaled_bytes(RSS_BYTES) / 1e6, memory.most / 1e6, " MB")

@@ -237,6 +237,11 @@ class Server:
             total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
 
+    def waited_seconds(self):
+        """How long its main thread was ready to run but another ran."""
+        text = pathlib.Path("/proc/%d/schedstat" % self.process.pid).read_text()
+        return int(text.split()[1]) / 1e9
+
     def cpu_ticks_seconds(self):
         """The same from /proc/PID/stat: coarser, to cross-check."""
         text = pathlib.Path("/proc/%d/stat" % self.process.pid).read_text()

@@ -33,7 +33,10 @@ struct conn {
     char *out;
     size_t out_size, out_sent;
     char *in;
+    char *expected; /* room for one reply */
     size_t in_size, in_expected;
+    size_t checked_size; /* of `in`, in `checked` replies */
+    unsigned checked;
     uint64_t *keys; /* of this batch's requests */
     bool *gets;
     unsigned count;
@@ -254,6 +257,8 @@ static void send_batch(struct load *load, struct conn *conn)
         return;
     }
     conn->in_expected = conn->in_size = 0;
+    conn->checked = 0;
+    conn->checked_size = 0;
     for (unsigned i = 0; i < conn->count; i++) {
         bool get =
             options->gets == 100 ||
@@ -288,7 +293,7 @@ static double percentile_us(const struct load *load, double part)
     double wanted = part * (double)load->done;
     uint64_t seen = 0;
 
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    for (unsigned i = 5 * HISTOGRAM_STEPS; i < HISTOGRAM_BUCKETS; i++) {
         seen += load->histogram[i];
         if (load->histogram[i] > 0 && (double)seen >= wanted) {
             unsigned power = i / HISTOGRAM_STEPS, step = i % HISTOGRAM_STEPS;
@@ -300,47 +305,51 @@ static double percentile_us(const struct load *load, double part)
     return 0;
 }
 
-/* True when the whole reply at `at` is what the request must bring. */
-static bool reply_right(
-    const struct load *load, char *expected, const char *at, uint64_t key)
+/* What the reply to a request must be, at `to`; what follows it. */
+static char *put_reply(
+    const struct load *load, char *to, uint64_t key, bool get)
 {
-    char *to =
-        put_text(expected, load->value_head + 2, load->value_head_size - 2);
-
+    if (!get) {
+        return put_text(to, "+OK\r\n", 5);
+    }
+    to = put_text(to, load->value_head + 2, load->value_head_size - 2);
     to = put_value(to, key, load->options.value_size);
-    to = put_text(to, "\r\n", 2);
-    return memcmp(expected, at, (size_t)(to - expected)) == 0;
+    return put_text(to, "\r\n", 2);
 }
 
-/* The batch's replies are all here, or something is wrong with one. */
-static void verify_batch(struct load *load, struct conn *conn)
+/* A reply of another kind or length than the one expected at `at` ends the
+ * run: counting bytes would go astray. */
+static void check_head(
+    const struct load *load, const struct conn *conn, unsigned i)
 {
-    char *expected = conn->out; /* sent: free to use */
-    const char *at = conn->in;
+    const char *at = conn->in + conn->checked_size;
+    size_t size = conn->in_size - conn->checked_size;
+    const char *head = conn->gets[i] ? load->value_head + 2 : "+OK\r\n";
+    size_t head_size = conn->gets[i] ? load->value_head_size - 2 : 5;
 
-    for (unsigned i = 0; i < conn->count; i++) {
-        bool right = conn->gets[i]
-                         ? reply_right(load, expected, at, conn->keys[i])
-                         : memcmp(at, "+OK\r\n", 5) == 0;
-
-        load->wrong += !right;
-        at += reply_size(load, conn->gets[i]);
+    if (memcmp(at, head, size < head_size ? size : head_size) != 0) {
+        fprintf(stderr, "load: key %llu: unexpected reply: %.*s\n",
+            (unsigned long long)conn->keys[i], size < 60 ? (int)size : 60, at);
+        exit(1);
     }
 }
 
-/* What is not of the expected kind ends the run: counting would go astray. */
-static void check_kind(struct load *load, const struct conn *conn)
+/* Compares the replies that have come whole since the last time. */
+static void verify_replies(struct load *load, struct conn *conn)
 {
-    static const char kinds[] = {'+', '$'};
+    while (conn->checked < conn->count && conn->checked_size < conn->in_size) {
+        unsigned i = conn->checked;
+        size_t size = reply_size(load, conn->gets[i]);
 
-    if (conn->in[0] != kinds[conn->gets[0]] ||
-        (conn->in_size > 1 && conn->gets[0] &&
-            memcmp(conn->in, load->value_head + 2, 2) != 0)) {
-        errno = 0;
-        fprintf(stderr, "load: key %llu: unexpected reply: %.*s\n",
-            (unsigned long long)conn->keys[0],
-            conn->in_size < 60 ? (int)conn->in_size : 60, conn->in);
-        exit(1);
+        check_head(load, conn, i);
+        if (conn->in_size - conn->checked_size < size) {
+            break;
+        }
+        put_reply(load, conn->expected, conn->keys[i], conn->gets[i]);
+        load->wrong +=
+            memcmp(conn->expected, conn->in + conn->checked_size, size) != 0;
+        conn->checked_size += size;
+        conn->checked++;
     }
 }
 
@@ -357,15 +366,15 @@ static void receive(struct load *load, struct conn *conn)
         fail("connection lost");
     }
     conn->in_size += (size_t)size;
-    check_kind(load, conn);
+    if (load->options.verify) {
+        verify_replies(load, conn);
+    } else {
+        check_head(load, conn, 0);
+    }
     if (conn->in_size == conn->in_expected) {
         uint64_t now = now_ns();
 
-        if (memcmp(conn->in + conn->in_size - 2, "\r\n", 2) != 0) {
-            load->wrong++;
-        } else if (load->options.verify) {
-            verify_batch(load, conn);
-        }
+        load->wrong += memcmp(conn->in + conn->in_size - 2, "\r\n", 2) != 0;
         note_latency(load, now - conn->sent_ns, conn->count);
         load->done += conn->count;
         conn->sent_ns = now;
@@ -393,9 +402,11 @@ static void conn_open(struct load *load, struct conn *conn)
     setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     conn->out = malloc(options->pipeline * request);
     conn->in = malloc(options->pipeline * request);
+    conn->expected = malloc(request);
     conn->keys = malloc(options->pipeline * sizeof(*conn->keys));
     conn->gets = malloc(options->pipeline * sizeof(*conn->gets));
-    if (!conn->out || !conn->in || !conn->keys || !conn->gets) {
+    if (!conn->out || !conn->in || !conn->expected || !conn->keys ||
+        !conn->gets) {
         fail("malloc");
     }
     epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &event);

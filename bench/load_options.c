@@ -46,9 +46,9 @@ static bool parse_order(struct load_options *options, const char *text)
            (options->zipf > 0 && options->zipf < 1);
 }
 
-static bool set_option(struct load_options *options, int name, char *text)
+static bool set_option(struct load_options *options, int name, const char *text)
 {
-    uint64_t number = text != NULL ? strtoull(text, NULL, 10) : 0;
+    uint64_t number = strtoull(text, NULL, 10);
 
     switch (name) {
     case 'p':
@@ -108,7 +108,7 @@ bool load_options_parse(struct load_options *options, int argc, char **argv)
         .order = LOAD_RANDOM,
         .seed = 1};
     while (right && (name = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        right = set_option(options, name, optarg);
+        right = set_option(options, name, optarg != NULL ? optarg : "");
     }
     if (options->requests == 0) {
         options->requests = options->seconds > 0 ? UINT64_MAX : options->keys;

@@ -316,8 +316,8 @@ def ratios(measure, a, b):
     return statistics.median(found), found
 
 
-def describe(values):
-    return " ".join("%.3f" % value for value in values)
+def describe(values, form="%.3f"):
+    return " ".join(form % value for value in values)
 
 
 def check_machine():

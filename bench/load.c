@@ -377,6 +377,10 @@ static void receive(struct load *load, struct conn *conn)
         load->wrong += memcmp(conn->in + conn->in_size - 2, "\r\n", 2) != 0;
         note_latency(load, now - conn->sent_ns, conn->count);
         load->done += conn->count;
+        if (load->options.pause_us > 0) {
+            usleep(load->options.pause_us);
+            now = now_ns();
+        }
         conn->sent_ns = now;
         send_batch(load, conn);
     }

@@ -18,6 +18,7 @@ static const struct option table[] = {
     {"gets", required_argument, NULL, 'g'},
     {"order", required_argument, NULL, 'o'},
     {"verify", no_argument, NULL, 'v'},
+    {"pause-us", required_argument, NULL, 'u'},
     {"seed", required_argument, NULL, 'S'},
     {NULL, 0, NULL, 0},
 };
@@ -28,6 +29,7 @@ static void usage(void)
           "     [--seconds S] [--keys N] [--first-key N] [--key-size B]\n"
           "     [--value-size B] [--gets PERCENT]\n"
           "     [--order seq|random|zipf:EXPONENT] [--verify] [--seed N]\n"
+          "     [--pause-us N (with one client)]\n"
           "Without --requests: one a key; with --seconds: no limit.\n",
         stderr);
 }
@@ -86,6 +88,9 @@ static bool set_option(struct load_options *options, int name, const char *text)
     case 'v':
         options->verify = true;
         return true;
+    case 'u':
+        options->pause_us = (unsigned)number;
+        return true;
     case 'S':
         options->seed = number;
         return true;
@@ -117,6 +122,7 @@ bool load_options_parse(struct load_options *options, int argc, char **argv)
      * it from others. */
     right = right && optind == argc && options->port > 0 &&
             options->clients > 0 && options->pipeline > 0 &&
+            (options->pause_us == 0 || options->clients == 1) &&
             options->keys > 0 && options->keys <= UINT32_MAX &&
             options->gets <= 100 && options->key_size >= 12 &&
             options->key_size <= 256 && options->value_size > 0;

@@ -19,6 +19,7 @@ struct load_options {
     enum load_order order;
     double zipf; /* exponent */
     bool verify;
+    unsigned pause_us; /* after each batch; one client only */
     uint64_t seed;
 };
 

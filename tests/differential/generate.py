@@ -8,6 +8,7 @@
     ("walk", [word, ...])    a whole SCAN from 0 to 0, with these arguments
     ("random", [])           a RANDOMKEY that must name one of the keys
     ("size", [])             a DBSIZE, after all keys were seen once
+    ("counters", [])         what INFO counted since the program began
     ("restart", [])          larder stops and starts; both SELECT 0
 """
 
@@ -131,7 +132,7 @@ class Generator:
             return [("expire", self.short_lives())]
         if p.chance(0.03):
             return [("walk", self.walk_options()), ("random", []),
-                    ("size", [])]
+                    ("size", []), ("counters", [])]
         if self.moves and p.chance(0.002):
             return [("restart", [])]
         return [("sync", None)]

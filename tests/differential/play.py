@@ -2,6 +2,7 @@
 
 import collections
 import random
+import subprocess
 import time
 
 from differential import compare
@@ -15,12 +16,18 @@ GONE = b"(the connection was closed)"
 SILENT = b"(no reply for %d s)" % TIMEOUT_S
 
 
+# Fields of INFO whose growth must be the same.
+COUNTERS = (b"keyspace_hits", b"keyspace_misses",
+            b"rdb_changes_since_last_save")
+
+
 class Side:
     """A server and a connection to it, new for each program."""
 
     def __init__(self, server):
         self.server = server
         self.connection = None
+        self.counted = None
 
     def reset(self, resp):
         """Empty, and a new connection; the server is started again when the
@@ -30,6 +37,16 @@ class Side:
             self.server.start()
         self.connect(resp)
         assert self.connection.command("FLUSHALL") == b"+OK\r\n"
+        self.counted = self.counters()
+
+    def counters(self):
+        reply = self.command(b"INFO", b"everything")
+        fields = dict(line.split(b":", 1) for line in reply.split(b"\r\n")
+                      if b":" in line)
+        return [int(fields.get(name, 0)) for name in COUNTERS]
+
+    def growth(self):
+        return [now - then for now, then in zip(self.counters(), self.counted)]
 
     def connect(self, resp):
         self.connection = Connection(self.server.port, timeout=TIMEOUT_S)
@@ -62,17 +79,29 @@ class Side:
         except TimeoutError:
             return SILENT
         except (Closed, OSError):
+            self.wait_end()
             return GONE
+
+    def wait_end(self):
+        """A server that crashed needs a moment to be gone."""
+        try:
+            self.server.process.wait(2)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def command(self, *words):
+        self.send(encode(*words), None)
+        return self.read()
 
     def walk(self, options):
         """All keys of a SCAN from 0 to 0, and how often the most frequent
         one was seen."""
         keys, cursor = collections.Counter(), b"0"
         for _ in range(100000):
-            reply = self.connection.command(b"SCAN", cursor, *options)
-            page = compare.value(reply)
-            if not isinstance(page, list):
+            reply = self.command(b"SCAN", cursor, *options)
+            if reply[:1] != b"*":
                 return reply
+            page = compare.value(reply)
             keys.update(page[1])
             cursor = page[0]
             if cursor == b"0":
@@ -90,10 +119,12 @@ class Player:
         self.moved = 0
         self.commands = 0
         self.resp = 2
+        self.counted = True
 
     def play(self, program, resp):
         """The first Difference, or None."""
         self.resp = resp
+        self.counted = True  # until a restart
         for side in (self.larder, self.oracle):
             side.reset(resp)
         pending = []
@@ -113,8 +144,11 @@ class Player:
         kind, what = program[index]
         if kind == "walk":
             return self.walk(index, what)
+        if kind == "counters":
+            return self.counters(program, index)
         if kind == "restart":
             self.larder.restart(self.resp)
+            self.counted = False
             return self.pipeline([(index, "both", [b"SELECT", b"0"])])
         if kind == "size":
             return self.size(program, index)
@@ -156,13 +190,30 @@ class Player:
                           repr(ours).encode(), repr(theirs).encode())
 
     def random_key(self, index):
-        ours = self.larder.connection.command("RANDOMKEY")
-        keys = self.oracle.connection.command("KEYS", "*")
-        key = compare.value(ours)
-        if key in compare.value(keys) or (
-                key is None and compare.value(keys) == []):
-            return None
+        ours = self.larder.command("RANDOMKEY")
+        keys = self.oracle.command("KEYS", "*")
+        if ours[:1] in b"$_":
+            key, known = compare.value(ours), compare.value(keys)
+            if key in known or (key is None and known == []):
+                return None
         return Difference(index, [b"RANDOMKEY"], ours, keys)
+
+    def counters(self, program, index):
+        if not self.counted:
+            return None
+        ours, theirs = self.larder.growth(), self.oracle.growth()
+        words = {word.lower() for kind, what in program[:index] if what
+                 for word in (what if kind != "expire" else [])}
+        if b"type" in words:
+            # Redis counts a hit or miss for each key SCAN ... TYPE looks at.
+            ours[:2] = theirs[:2]
+        if words & {b"flushall", b"flushdb"}:
+            # Keys that expired count as long as nobody looked for them.
+            ours[2] = theirs[2]
+        if ours == theirs:
+            return None
+        return Difference(index, [b"INFO", *COUNTERS], repr(ours).encode(),
+                          repr(theirs).encode())
 
     def size(self, program, index):
         """Keys that expired are counted until they are looked up: so every

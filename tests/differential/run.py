@@ -64,6 +64,7 @@ def line(operation):
     return {"both": "   ", "larder": "   (larder only) ",
             "walk": "   (all of) SCAN ", "random": "   RANDOMKEY",
             "size": "   DBSIZE, all keys looked up before",
+            "counters": "-- INFO, growth of counters",
             "restart": "-- larder stops and starts, SELECT 0"}[kind] + words
 
 

@@ -35,7 +35,8 @@ enum engine_event { /* what happened to a key without a command doing it */
 };
 
 struct engine_options {
-    const char *path; /* directory of the dry store; NULL: no dry tier */
+    const char *path; /* directory of the dry store, borrowed as long as the
+                         engine lives; NULL: no dry tier */
     unsigned databases;
     uint64_t maxmemory_bytes; /* > 0; the caller resolves the default */
     uint64_t dry_maxsize_bytes;

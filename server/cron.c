@@ -1,6 +1,7 @@
 #include "server/cron.h"
 
 #include "server/conn.h"
+#include "server/latency.h"
 #include "server/server.h"
 
 /* How long a client that is being closed may take to read its last reply. */
@@ -118,6 +119,7 @@ static void on_cron(uv_timer_t *timer)
     uint64_t now_us = server_mono_us();
     if (!server->loading) {
         engine_cron(server->engine, now_ms);
+        latency_note(server->latency, &server->config, "expire-cycle", now_us);
         if (engine_checkpoint_state(server->engine) ==
                 ENGINE_CHECKPOINT_RUNNING &&
             !server->checkpoint_running) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "protocol/bytes.h"
+#include "server/clock.h"
 
 struct latency *latency_create(void)
 {
@@ -50,6 +51,18 @@ void latency_add(
     }
     found->samples[found->next] = (struct latency_sample){now_s, short_ms};
     found->next = (found->next + 1) % LATENCY_SAMPLES;
+}
+
+void latency_note(struct latency *latency, const struct config *config,
+    const char *event, uint64_t begin_us)
+{
+    if (config->latency_monitor_threshold == 0) {
+        return; /* without looking at the clock */
+    }
+    uint64_t ms = (server_mono_us() - begin_us) / 1000;
+    if (latency_wants(config, ms)) {
+        latency_add(latency, event, ms, server_now_ms() / 1000);
+    }
 }
 
 static unsigned reset_all(struct latency *latency)

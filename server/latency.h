@@ -43,6 +43,10 @@ static inline bool latency_wants(const struct config *config, uint64_t ms)
  * longest stays. */
 void latency_add(
     struct latency *latency, const char *event, uint64_t ms, int64_t now_s);
+/* The same for something that began at `begin_us` of the monotonic clock and
+ * has ended just now; nothing when it was shorter than the threshold. */
+void latency_note(struct latency *latency, const struct config *config,
+    const char *event, uint64_t begin_us);
 /* Forgets one event, or all when `event` is NULL; how many there were. */
 unsigned latency_reset(struct latency *latency, const char *event);
 

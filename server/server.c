@@ -88,7 +88,10 @@ static void on_turn(uv_check_t *handle)
         more = true;
     } else if (server->input_seen || server->engine_has_more) {
         server->input_seen = false;
+        uint64_t begin_us = server_mono_us();
         server->engine_has_more = engine_turn(server->engine, server_now_ms());
+        latency_note(
+            server->latency, &server->config, "eviction-cycle", begin_us);
         more = server->engine_has_more;
     }
     conn_flush_list(server);
@@ -98,7 +101,9 @@ static void on_turn(uv_check_t *handle)
 static void on_engine_wake(uv_async_t *handle)
 {
     struct server *server = handle->data;
+    uint64_t begin_us = server_mono_us();
     engine_collect(server->engine, server_now_ms());
+    latency_note(server->latency, &server->config, "dry-collect", begin_us);
     server->engine_has_more = true; /* what has arrived may need a turn */
 }
 

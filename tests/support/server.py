@@ -26,12 +26,18 @@ LARDER = pathlib.Path(
 )
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:"
-    "allocator_may_return_null=1",
+    "allocator_may_return_null=1:"
+    "quarantine_size_mb=32",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
 }
 # How long things may take: sanitized builds are slower.
 SANITIZED = "asan" in str(LARDER) or "tsan" in str(LARDER)
 PATIENCE = 4 if SANITIZED else 1
+
+
+def maxmemory(megabytes):
+    """A configuration line; a sanitizer's own memory counts as ours."""
+    return "maxmemory %dmb" % (megabytes + (400 if SANITIZED else 0))
 
 
 def free_port():

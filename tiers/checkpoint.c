@@ -104,6 +104,20 @@ void checkpoint_turn(struct engine *engine, uint64_t deadline_us)
     }
 }
 
+/* A store that failed is asked once more whether it still does. */
+static void save_retry(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    if (log->failures == 0) {
+        return;
+    }
+    log_retry(engine);
+    while (log->applying) {
+        dry_workers_wait(log->workers, 100);
+        dry_workers_collect(log->workers);
+    }
+}
+
 enum dry_result engine_save(
     struct engine *engine, int64_t now_ms, char *reason, size_t reason_size)
 {
@@ -112,10 +126,10 @@ enum dry_result engine_save(
     if (log->store == NULL) {
         return DRY_OK;
     }
+    save_retry(engine);
     /* One that runs may have passed entries that changed since: begin anew. */
     engine->checkpoint.running = false;
     engine_checkpoint_start(engine, now_ms);
-    log->retry_at_ms = 0;
     while (engine->checkpoint.running) {
         checkpoint_turn(engine, UINT64_MAX);
         if (engine->checkpoint.running) {

@@ -43,7 +43,7 @@ void entry_outdate(struct space *space, struct entry *entry, uint64_t hash)
 {
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
-        log_count_live(space, entry_stored_bytes(entry), -1);
+        log_count_live(space, entry_record_bytes(entry), -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
         entry_set_id(entry, 0);
     }
@@ -56,7 +56,7 @@ void db_remove(struct space *space, uint64_t hash, struct index_slot slot)
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
-        log_count_live(space, entry_stored_bytes(entry), -1);
+        log_count_live(space, entry_record_bytes(entry), -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
     }
     space_remove(space, hash, slot);
@@ -334,14 +334,14 @@ struct entry *db_random(struct db *db, uint64_t random, int64_t now_ms)
     uint64_t start = random >> (64 - INDEX_POSITION_BITS);
     uint64_t cursor = start;
     bool wrapped = false;
-    if (db_size(db) == 0) {
-        return NULL;
-    }
-    do {
+    /* From there to the end, then from the beginning to there. */
+    while (visit.chosen == NULL && !(wrapped && cursor > start)) {
         cursor = db_scan(db, cursor, now_ms, on_random, &visit);
+        if (cursor == 0 && wrapped) {
+            break;
+        }
         wrapped = wrapped || cursor == 0;
-    } while (
-        visit.chosen == NULL && (!wrapped || (cursor != 0 && cursor <= start)));
+    }
     return visit.chosen == NULL
                ? NULL
                : arena_at(&db->engine->arena,

@@ -109,7 +109,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
         (entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_IN_BLOB))) {
         return NULL;
     }
-    size_t stored_bytes = entry_stored_bytes(entry);
+    size_t record_bytes = entry_record_bytes(entry);
     size_t slot_bytes = arena_slot_bytes(&engine->arena, *slot.ref);
     if (!entry_overwrite(entry, slot_bytes, value)) {
         return NULL;
@@ -118,7 +118,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     entry->bits = entry_with_kind(entry->bits, kind);
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
-        log_count_live(space, stored_bytes, -1);
+        log_count_live(space, record_bytes, -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
         entry_set_id(entry, 0);
     }

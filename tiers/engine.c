@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +10,9 @@
 #define TURN_US 1000
 /* Entries of a flushed database freed a turn. */
 #define CLEAR_BUDGET 2000
+/* Small ones are freed at once, or clients that flush all the time could have
+ * more of them than there are numbers. */
+#define CLEAR_AT_ONCE 1000
 
 static bool fill_random(void *out, size_t size)
 {
@@ -144,12 +148,16 @@ void engine_collect(struct engine *engine, int64_t now_ms)
 }
 
 /* Frees flushed databases a little at a time. True: more to do. */
-static bool clear_turn(struct engine *engine)
+static bool clear_turn(struct engine *engine, uint64_t deadline_us)
 {
     for (unsigned i = 0; i < engine->space_capacity; i++) {
         struct space *space = engine->spaces[i];
-        if (space != NULL && space->db == NULL) {
-            return !space_clear(space, CLEAR_BUDGET);
+        if (space == NULL || space->db != NULL) {
+            continue;
+        }
+        if (!space_clear(space, CLEAR_BUDGET) ||
+            engine_mono_us() >= deadline_us) {
+            return true;
         }
     }
     return false;
@@ -159,7 +167,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
 {
     uint64_t deadline_us = engine_mono_us() + TURN_US;
     engine->now_ms = now_ms;
-    bool clearing = clear_turn(engine);
+    bool clearing = clear_turn(engine, deadline_us);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);
     }
@@ -234,6 +242,9 @@ uint64_t engine_flush_db(struct engine *engine, unsigned number)
     db->space = space_create(engine, db);
     engine->log.keyspaces_changed = true;
     engine->log.live_bytes -= space->live_bytes;
+    if (count <= CLEAR_AT_ONCE) {
+        space_clear(space, UINT_MAX);
+    }
     return count;
 }
 

@@ -48,8 +48,9 @@ struct waiter_list {
 struct batch_row {
     uint64_t id;
     uint64_t hash;
-    uint64_t old_id;   /* of a record that is moved, else 0 */
-    uint32_t keyspace; /* 0: a marks row */
+    uint64_t old_id;    /* of a record that is moved, else 0 */
+    uint32_t keyspace;  /* 0: a marks row */
+    size_t total_bytes; /* what it adds to the log's */
     size_t header_at, header_size;
     size_t payload_at, payload_size; /* in data, unless blob is set */
     struct blob *blob;               /* one reference held */
@@ -91,14 +92,16 @@ struct log {
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */
     size_t queue_count, queue_capacity;
-    bool removing;          /* a batch that takes the left edge is sealed */
+    bool removing; /* a batch that takes the left edge is sealed */
+    uint64_t removing_records, removing_bytes; /* what it takes */
     bool cutting;           /* a cut is one batch, however large */
     bool keyspaces_changed; /* the next batch carries the new map */
+    bool keyspaces_missing; /* the same, but no batch is made for it */
     int64_t last_marks_ms, last_cut_ms, last_sync_ms;
     /* A failing store. */
     unsigned failures; /* in a row */
     bool full;
-    int64_t retry_at_ms;
+    int64_t failed_ms, retry_ms; /* when, and how long to wait */
     char error[200];
     /* What of the log is alive. */
     uint64_t first_id;
@@ -208,12 +211,15 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from);
 void log_turn(struct engine *engine);
 void log_cron(struct engine *engine);
 bool log_idle(const struct engine *engine);
+/* Tries a failing store again, with nothing but a probe if need be. */
+void log_retry(struct engine *engine);
 /* Gives the databases the keyspaces that the store names. False when it has
- * more databases than there are now. */
+ * more databases than there are now, or cannot be read. */
 bool log_load_keyspaces(
     struct engine *engine, char *reason, size_t reason_size);
-/* The counters when a record comes to life or dies. */
-void log_count_live(struct space *space, size_t stored_bytes, int sign);
+/* The counters when a record comes to life or dies, given its entry's
+ * entry_record_bytes. */
+void log_count_live(struct space *space, size_t record_bytes, int sign);
 
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
@@ -224,6 +230,8 @@ struct entry *sink_to_cold(struct space *space, struct index_slot slot);
 void sink_to_dry(struct space *space, struct index_slot slot);
 struct entry *rise_to_hot(struct space *space, struct index_slot slot);
 void fetch_after_commit(struct engine *engine);
+/* Ends the fetches of records that will never be committed. */
+void fetch_after_abandon(struct engine *engine);
 void fetch_close(struct engine *engine);
 void reclaim_cron(struct engine *engine);
 void reclaim_close(struct engine *engine);

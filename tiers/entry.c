@@ -130,6 +130,29 @@ struct bytes entry_value(const struct entry *entry)
         (const char *)entry + value_offset(entry), inline_value_size(entry));
 }
 
+/* Short values are never packed, so that they are on disk as they are here;
+ * the others' size byte is free to keep the record's. */
+static bool keeps_record_size(uint16_t bits)
+{
+    return (bits & ENTRY_TIER_MASK) >> ENTRY_TIER_SHIFT == TIER_DRY ||
+           (bits & (ENTRY_LONG_VALUE | ENTRY_IN_BLOB)) != 0;
+}
+
+size_t entry_record_bytes(const struct entry *entry)
+{
+    uint8_t code = keeps_record_size(entry->bits)
+                       ? entry->value_size
+                       : entry_size_code(entry->value_size);
+    return entry_size_decode(code);
+}
+
+void entry_set_record_bytes(struct entry *entry, size_t bytes)
+{
+    if (keeps_record_size(entry->bits)) {
+        entry->value_size = entry_size_code(bytes);
+    }
+}
+
 size_t entry_stored_bytes(const struct entry *entry)
 {
     if (entry_is_dry(entry)) {
@@ -144,7 +167,7 @@ void entry_describe(const struct entry *entry, struct entry_spec *spec)
         .key = entry_key_of(entry),
         .value = entry_value(entry),
         .blob = entry_blob(entry),
-        .stored_bytes = entry_stored_bytes(entry),
+        .record_bytes = entry_record_bytes(entry),
         .expiry_ms = entry_expiry_of(entry),
         .id = entry_id_of(entry),
         .access = entry->access,
@@ -158,11 +181,18 @@ static bool spec_is_dry(const struct entry_spec *spec)
     return (spec->bits & ENTRY_TIER_MASK) >> ENTRY_TIER_SHIFT == TIER_DRY;
 }
 
+/* Packed values are never short: see entry_record_bytes. */
+static bool spec_is_long(const struct entry_spec *spec)
+{
+    return !spec_is_dry(spec) && spec->blob == NULL &&
+           (spec->value.size > ENTRY_SHORT_MAX ||
+               (spec->bits & ENTRY_CODEC_MASK) != 0);
+}
+
 /* Bytes between the fixed part and the key. */
 static size_t optional_bytes(const struct entry_spec *spec)
 {
-    bool long_value = !spec_is_dry(spec) && spec->blob == NULL &&
-                      spec->value.size > ENTRY_SHORT_MAX;
+    bool long_value = spec_is_long(spec);
     return (spec_is_dry(spec) ? 0 : 8) + (spec->expiry_ms != 0 ? 16 : 0) +
            (spec->key.size > ENTRY_SHORT_MAX ? 4 : 0) + (long_value ? 4 : 0);
 }
@@ -194,7 +224,7 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
     bool dry = spec_is_dry(spec);
     bool long_key = spec->key.size > ENTRY_SHORT_MAX;
     bool in_blob = !dry && spec->blob != NULL;
-    bool long_value = !dry && !in_blob && spec->value.size > ENTRY_SHORT_MAX;
+    bool long_value = spec_is_long(spec);
     uint16_t layout =
         ENTRY_HAS_EXPIRY | ENTRY_LONG_KEY | ENTRY_LONG_VALUE | ENTRY_IN_BLOB;
     entry->access = spec->access;
@@ -205,9 +235,9 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
                              (long_value ? ENTRY_LONG_VALUE : 0) |
                              (in_blob ? ENTRY_IN_BLOB : 0));
     entry->key_size = (uint8_t)(long_key ? UINT8_MAX : spec->key.size);
-    entry->value_size =
-        dry ? entry_size_code(spec->stored_bytes)
-            : (uint8_t)(long_value || in_blob ? UINT8_MAX : spec->value.size);
+    entry->value_size = dry || long_value || in_blob
+                            ? entry_size_code(spec->record_bytes)
+                            : (uint8_t)spec->value.size;
     entry_set_id(entry, spec->id);
     char *at = (char *)entry + entry_expiry_offset(entry);
     if (spec->expiry_ms != 0) {

@@ -4,7 +4,8 @@
  *           4  bits         u16  kind, tier, codec, layout flags
  *           6  space        u16  which LRU lists and counters it belongs to
  *           8  key_size     u8   255: the size is in a u32 further on
- *           9  value_size   u8   255: as above; dry: an 8-bit size estimate
+ *           9  value_size   u8   or, for long, packed, shared and dry values,
+ *                                an 8-bit estimate of its record's size
  *          10  id           u48  record id on disk, 0: none (dirty)
  *          16  [links]      2 x u32  LRU neighbours, hot and cold only
  *              [expiry]     i64 ms, then 2 x u32 neighbours in the wheel

@@ -37,12 +37,12 @@ enum entry_bits {
 #define ENTRY_SHORT_MAX 254 /* longest key or value with a one-byte size */
 
 /* Everything an entry says, spelled out. `value` is the stored bytes, or in
- * a blob when `blob` is set; a dry entry has neither, only `stored_bytes`. */
+ * a blob when `blob` is set; a dry entry has neither, only `record_bytes`. */
 struct entry_spec {
     struct bytes key;
     struct bytes value;
     struct blob *blob;
-    size_t stored_bytes;
+    size_t record_bytes; /* payload of its record on disk, when it has one */
     int64_t expiry_ms;
     uint64_t id;
     uint32_t access;
@@ -150,6 +150,12 @@ struct bytes entry_value(const struct entry *entry);
 struct blob *entry_blob(const struct entry *entry);
 /* The writable inline value. */
 char *entry_inline_value(struct entry *entry);
+
+/* What the payload of the entry's record is taken to be: the same from the
+ * time it is appended until it dies, though the value may be packed and
+ * unpacked meanwhile. The estimate of a dry entry. */
+size_t entry_record_bytes(const struct entry *entry);
+void entry_set_record_bytes(struct entry *entry, size_t bytes);
 
 /* Takes `entry` apart; the key and value are borrowed from it. */
 void entry_describe(const struct entry *entry, struct entry_spec *spec);

@@ -114,6 +114,24 @@ void fetch_after_commit(struct engine *engine)
     }
 }
 
+void fetch_after_abandon(struct engine *engine)
+{
+    struct fetch *fetch = engine->late_fetches;
+    engine->late_fetches = NULL;
+    while (fetch != NULL) {
+        struct fetch *next = fetch->late_next;
+        struct space *space = space_by_keyspace(engine, fetch->keyspace);
+        if (space != NULL &&
+            index_find_id(&space->index, fetch->hash, fetch->id).ref != NULL) {
+            fetch_later(fetch);
+        } else {
+            engine->counters.fetch_discarded++;
+            fetch_end(fetch, DRY_OK);
+        }
+        fetch = next;
+    }
+}
+
 static void report_damage(struct fetch *fetch, enum dry_result result)
 {
     struct engine *engine = fetch->engine;
@@ -136,6 +154,11 @@ static void on_fetched(struct dry_job *job)
         slot = index_find_id(&space->index, fetch->hash, fetch->id);
     }
     enum dry_result result = job->result;
+    if (slot.ref != NULL && result == DRY_OK &&
+        !bytes_equal(fetch->record.key,
+            entry_key_of(arena_at(&engine->arena, *slot.ref)))) {
+        result = DRY_CORRUPT; /* whole, but of another key */
+    }
     if (slot.ref == NULL ||
         !entry_is_dry(arena_at(&engine->arena, *slot.ref))) {
         /* Overwritten, deleted, moved or flushed since. */

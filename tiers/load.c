@@ -37,7 +37,7 @@ static void load_value(struct load *load, const struct load_row *row)
     struct space *space = row->space;
     struct entry_spec spec = {
         .key = row->record.key,
-        .stored_bytes = row->stored_bytes,
+        .record_bytes = row->stored_bytes,
         .expiry_ms = row->record.expiry_ms,
         .id = row->id,
         .access = access_new(engine->now_ms),
@@ -45,14 +45,15 @@ static void load_value(struct load *load, const struct load_row *row)
     };
     struct index_slot slot =
         index_find(&space->index, row->hash, row->record.key);
-    log_count_live(space, row->stored_bytes, 1);
+    const struct entry *entry = NULL;
     if (slot.ref == NULL) {
-        space_insert(space, row->hash, &spec);
-        return;
+        entry = space_insert(space, row->hash, &spec);
+    } else {
+        entry = arena_at(&engine->arena, *slot.ref);
+        log_count_live(space, entry_record_bytes(entry), -1);
+        entry = space_replace(space, slot, &spec, LINK_SAME);
     }
-    const struct entry *old = arena_at(&engine->arena, *slot.ref);
-    log_count_live(space, entry_stored_bytes(old), -1);
-    space_replace(space, slot, &spec, LINK_SAME);
+    log_count_live(space, entry_record_bytes(entry), 1);
 }
 
 static void load_group(struct load *load)
@@ -83,7 +84,7 @@ static void load_mark(struct load *load, const struct mark *mark)
     }
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
     if (mark->kind == MARK_DEAD) {
-        log_count_live(space, entry_stored_bytes(entry), -1);
+        log_count_live(space, entry_record_bytes(entry), -1);
         space_remove(space, mark->hash, slot);
         return;
     }
@@ -103,6 +104,8 @@ static void collect(
         load->damaged++;
         return;
     }
+    /* Keys are not counted: an entry's own key is no record's waste. */
+    load->engine->log.total_bytes -= row->record.key.size;
     row->space = space_by_keyspace(load->engine, row->record.keyspace);
     if (row->space == NULL) {
         return; /* of a database that was flushed */

@@ -97,31 +97,17 @@ static uint64_t take_id(struct engine *engine)
     return id;
 }
 
-void log_count_live(struct space *space, size_t stored_bytes, int sign)
+void log_count_live(struct space *space, size_t record_bytes, int sign)
 {
-    struct log *log = &space->engine->log;
-    uint64_t bytes = stored_bytes + RECORD_HEADER_BYTES;
-    if (sign > 0) {
-        space->live_records++;
-        space->live_bytes += bytes;
-        log->live_bytes += bytes;
-        return;
-    }
-    check(space->live_records > 0);
-    space->live_records--;
-    /* Sizes of dry records are estimates, so the sum may drift: it is put
-     * right at zero, and never wraps. */
-    if (bytes > space->live_bytes || space->live_records == 0) {
-        bytes = space->live_bytes;
-    }
-    space->live_bytes -= bytes;
-    log->live_bytes -= bytes;
+    uint64_t bytes = record_bytes + RECORD_HEADER_BYTES;
+    space->live_records += (uint64_t)sign;
+    space->live_bytes += (uint64_t)sign * bytes;
+    space->engine->log.live_bytes += (uint64_t)sign * bytes;
 }
 
-static uint64_t append(struct space *space, const struct record *record,
+static uint64_t append(struct engine *engine, const struct record *record,
     struct blob *blob, uint64_t hash)
 {
-    struct engine *engine = space->engine;
     struct log *log = &engine->log;
     struct batch *batch = open_batch(engine);
     struct batch_row *row = batch_row(batch, take_id(engine));
@@ -141,9 +127,9 @@ static uint64_t append(struct space *space, const struct record *record,
                 record->payload.data, record->payload.size);
         }
     }
-    log_count_live(space, record->payload.size, 1);
+    row->total_bytes = record->payload.size + RECORD_HEADER_BYTES;
     log->total_records++;
-    log->total_bytes += record->payload.size + RECORD_HEADER_BYTES;
+    log->total_bytes += row->total_bytes;
     engine->counters.records_written++;
     return row->id;
 }
@@ -171,7 +157,9 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
         .payload = entry_value(entry),
     };
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
-    entry_set_id(entry, append(space, &record, entry_blob(entry), hash));
+    entry_set_id(entry, append(engine, &record, entry_blob(entry), hash));
+    entry_set_record_bytes(entry, record.payload.size);
+    log_count_live(space, entry_record_bytes(entry), 1);
     entry->bits &= (uint16_t)~ENTRY_QUEUED;
     seal_if_large(engine);
 }
@@ -181,9 +169,10 @@ void log_move_record(struct space *space, const struct record *record,
 {
     struct log *log = &space->engine->log;
     uint64_t old_id = entry_id_of(entry);
-    entry_set_id(entry, append(space, record, NULL, hash));
-    /* The old record dies with it: one more and one less. */
-    log_count_live(space, record->payload.size, -1);
+    log_count_live(space, entry_record_bytes(entry), -1);
+    entry_set_id(entry, append(space->engine, record, NULL, hash));
+    entry_set_record_bytes(entry, record->payload.size);
+    log_count_live(space, entry_record_bytes(entry), 1);
     log->open->rows[log->open->row_count - 1].old_id = old_id;
 }
 
@@ -234,9 +223,10 @@ static void append_marks(struct engine *engine)
         row->header_size = record_marks_bytes(count);
         record_write_marks(
             log->marks + done, count, batch_room(batch, row->header_size));
+        row->total_bytes = row->header_size;
         done += count;
         log->total_records++;
-        log->total_bytes += record_marks_bytes(count);
+        log->total_bytes += row->total_bytes;
     }
     log->mark_count = 0;
     log->last_marks_ms = engine->now_ms;
@@ -298,6 +288,7 @@ static void attach_keyspaces(struct engine *engine, struct batch *batch)
     batch->job.batch.system_values = &batch->system;
     batch->job.batch.system_value_count = 1;
     engine->log.keyspaces_changed = false;
+    engine->log.keyspaces_missing = false;
 }
 
 static void resolve_records(struct batch *batch)
@@ -320,11 +311,19 @@ static void resolve_records(struct batch *batch)
 
 static void on_applied(struct dry_job *job);
 
+/* Also when the clock was set back. */
+static bool is_due(
+    const struct engine *engine, int64_t last_ms, int64_t period_ms)
+{
+    return engine->now_ms < last_ms || engine->now_ms - last_ms >= period_ms;
+}
+
 static void apply_next(struct engine *engine)
 {
     struct log *log = &engine->log;
     struct batch *batch = log->sealed;
-    if (batch == NULL || log->applying || engine->now_ms < log->retry_at_ms) {
+    if (batch == NULL || log->applying ||
+        !is_due(engine, log->failed_ms, log->retry_ms)) {
         return;
     }
     log->applying = true;
@@ -337,7 +336,9 @@ static void apply_next(struct engine *engine)
  * pass even when the disk is full. */
 static bool frees_room(const struct batch *batch, uint64_t keep_from)
 {
-    bool frees = true;
+    /* An empty batch to a store that fails asks whether it still does. */
+    bool frees = batch->row_count > 0 || batch->keyspaces != NULL ||
+                 batch->engine->log.failures == 0;
     for (size_t i = 0; frees && keep_from == 0 && i < batch->row_count; i++) {
         frees = batch->rows[i].keyspace == 0;
     }
@@ -360,7 +361,7 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     log->open = NULL;
     log->next_sequence++;
-    if (log->keyspaces_changed) {
+    if (log->keyspaces_changed || log->keyspaces_missing) {
         attach_keyspaces(engine, batch);
     }
     resolve_records(batch);
@@ -378,44 +379,66 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     apply_next(engine);
 }
 
+static void abandon_marks(struct engine *engine, struct bytes row)
+{
+    struct mark marks[RECORD_MARKS_MAX];
+    int count = record_parse_marks(row, marks);
+    for (int i = 0; i < count; i++) {
+        const struct mark *mark = &marks[i];
+        struct space *space = space_by_keyspace(engine, mark->keyspace);
+        if (space != NULL) {
+            log_mark(space, mark->kind, mark->id, mark->hash, mark->expiry_ms);
+        }
+    }
+}
+
+/* A record that was moved is where it was. What happened to its key since
+ * was noted for the new one. */
+static void abandon_move(
+    struct space *space, const struct batch_row *row, struct index_slot slot)
+{
+    if (slot.ref == NULL) {
+        log_mark(space, MARK_DEAD, row->old_id, row->hash, 0);
+        return;
+    }
+    struct entry *entry = arena_at(&space->engine->arena, *slot.ref);
+    entry_set_id(entry, row->old_id);
+    log_mark(
+        space, MARK_EXPIRY, row->old_id, row->hash, entry_expiry_of(entry));
+}
+
+static void abandon_record(struct engine *engine, const struct batch_row *row)
+{
+    struct space *space = space_by_keyspace(engine, row->keyspace);
+    if (space == NULL) {
+        return;
+    }
+    struct index_slot slot = index_find_id(&space->index, row->hash, row->id);
+    if (row->old_id != 0) {
+        abandon_move(space, row, slot);
+    } else if (slot.ref != NULL) {
+        struct entry *entry = arena_at(&engine->arena, *slot.ref);
+        check(!entry_is_dry(entry));
+        log_count_live(space, entry_record_bytes(entry), -1);
+        entry_set_id(entry, 0);
+        log_queue(space, entry, row->hash);
+    }
+}
+
 /* The batch leaves the log: its records stay in RAM only. Their entries are
  * dirty again; the marks among its rows are given back to be written. */
-static void abandon_rows(struct engine *engine, struct batch *batch)
+static void abandon_rows(struct engine *engine, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct batch_row *row = &batch->rows[i];
+        engine->log.total_records--;
+        engine->log.total_bytes -= row->total_bytes;
         if (row->keyspace == 0) {
-            struct bytes bytes =
-                bytes_of(batch->data + row->header_at, row->header_size);
-            struct mark marks[RECORD_MARKS_MAX];
-            int count = record_parse_marks(bytes, marks);
-            for (int m = 0; m < count; m++) {
-                struct space *space =
-                    space_by_keyspace(engine, marks[m].keyspace);
-                if (space != NULL) {
-                    log_mark(space, marks[m].kind, marks[m].id, marks[m].hash,
-                        marks[m].expiry_ms);
-                }
-            }
-            continue;
+            abandon_marks(engine,
+                bytes_of(batch->data + row->header_at, row->header_size));
+        } else {
+            abandon_record(engine, row);
         }
-        struct space *space = space_by_keyspace(engine, row->keyspace);
-        struct index_slot slot = {NULL};
-        if (space != NULL) {
-            slot = index_find_id(&space->index, row->hash, row->id);
-        }
-        if (slot.ref == NULL) {
-            continue;
-        }
-        struct entry *entry = arena_at(&engine->arena, *slot.ref);
-        if (row->old_id != 0) {
-            entry_set_id(entry, row->old_id); /* not moved, then */
-            continue;
-        }
-        check(!entry_is_dry(entry));
-        log_count_live(space, row->payload_size, -1);
-        entry_set_id(entry, 0);
-        log_queue(space, entry, row->hash);
     }
 }
 
@@ -434,6 +457,7 @@ static void abandon_sealed(struct engine *engine)
     log->last_sealed = NULL;
     log->sealed_bytes = 0;
     log->removing = false;
+    log->removing_records = log->removing_bytes = 0;
 }
 
 static void apply_failed(struct engine *engine, struct batch *batch)
@@ -449,14 +473,17 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     engine->counters.store_errors++;
     unsigned doublings = log->failures < 6 ? log->failures : 6;
     int64_t delay_ms = RETRY_MIN_MS << doublings;
-    log->retry_at_ms =
-        engine->now_ms + (delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
+    log->failed_ms = engine->now_ms;
+    log->retry_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
     if (log->full) {
         abandon_sealed(engine);
     }
     if (log->full || log->failures >= FAILURES_MAX) {
         waiters_run(&engine->sync_waiters, UINT64_MAX, result);
         waiters_run(&engine->commit_waiters, UINT64_MAX, result);
+    }
+    if (log->full) {
+        fetch_after_abandon(engine);
     }
 }
 
@@ -478,6 +505,9 @@ static void apply_done(struct engine *engine, struct batch *batch)
     if (batch->job.batch.keep_from != 0) {
         log->first_id = batch->job.batch.keep_from;
         log->removing = false;
+        log->total_records -= log->removing_records;
+        log->total_bytes -= log->removing_bytes;
+        log->removing_records = log->removing_bytes = 0;
     }
     if (log->failures > 0) {
         engine->options.log(
@@ -485,7 +515,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
         log->failures = 0;
         log->full = false;
         log->error[0] = 0;
-        log->retry_at_ms = 0;
+        log->retry_ms = 0;
     }
     engine->counters.batches++;
     engine->counters.bytes_written += batch->size + batch->blob_bytes;
@@ -553,12 +583,24 @@ void log_turn(struct engine *engine)
     }
     bool queue_large = log->queue_count >= BATCH_ROWS;
     if (log->queue_count > 0 && log->sealed == NULL &&
-        (queue_large || engine->now_ms - log->last_cut_ms >= CUT_MS)) {
+        (queue_large || is_due(engine, log->last_cut_ms, CUT_MS))) {
         log_cut(engine);
     }
     if (log->open != NULL && log->sealed == NULL) {
         log_seal(engine, false, 0);
     }
+}
+
+void log_retry(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    engine->counters.store_retries++;
+    log->retry_ms = 0;
+    if (log->sealed == NULL) {
+        log_cut(engine);
+        log_seal(engine, true, 0);
+    }
+    apply_next(engine);
 }
 
 /* Retries; marks and flushes that wait for nothing else; the sync of
@@ -570,20 +612,15 @@ void log_cron(struct engine *engine)
         return;
     }
     if (log->failures > 0 && !log->applying &&
-        engine->now_ms >= log->retry_at_ms) {
-        engine->counters.store_retries++;
-        if (log->sealed == NULL) {
-            log_cut(engine);
-            log_seal(engine, false, 0);
-        }
-        apply_next(engine);
+        is_due(engine, log->failed_ms, log->retry_ms)) {
+        log_retry(engine);
         return;
     }
     bool marks_due = (log->mark_count > 0 || log->keyspaces_changed) &&
-                     engine->now_ms - log->last_marks_ms >= MARKS_MS;
+                     is_due(engine, log->last_marks_ms, MARKS_MS);
     bool sync_due =
         engine->options.durability == ENGINE_EVERYSEC &&
-        engine->now_ms - log->last_sync_ms >= SYNC_MS &&
+        is_due(engine, log->last_sync_ms, SYNC_MS) &&
         (has_writes(log) || log->committed_sequence > log->synced_sequence);
     if (marks_due || sync_due) {
         log_cut(engine);
@@ -594,26 +631,29 @@ void log_cron(struct engine *engine)
 
 /* ---- opening and closing ---- */
 
-/* The map of databases and the hash secret as the store has them, or fresh
- * ones. False when what is there does not make sense. */
-static bool load_system(struct engine *engine)
+/* The hash secret as the store has it; a new store gets one. */
+static enum dry_result load_secret(struct engine *engine)
 {
     struct log *log = &engine->log;
     char *value = NULL;
     size_t size = 0;
-    if (log->ops->get_system(log->store, SECRET_NAME, &value, &size) ==
-        DRY_OK) {
+    enum dry_result result =
+        log->ops->get_system(log->store, SECRET_NAME, &value, &size);
+    if (result == DRY_OK) {
         bool good = size == sizeof engine->secret;
         memcpy(engine->secret, value, good ? size : 0);
         free(value);
-        return good;
+        return good ? DRY_OK : DRY_CORRUPT;
     }
-    struct dry_system_value secret = {SECRET_NAME,
-        bytes_of((const char *)engine->secret, sizeof engine->secret)};
+    if (result != DRY_NOT_FOUND || log->stats.record_count > 0) {
+        return result;
+    }
+    struct dry_system_value secret = {
+        SECRET_NAME, bytes_of(engine->secret, sizeof engine->secret)};
     struct dry_batch_view first = {
         .system_values = &secret, .system_value_count = 1, .sync = true};
     char reason[160];
-    return log->ops->apply(log->store, &first, reason, sizeof reason) == DRY_OK;
+    return log->ops->apply(log->store, &first, reason, sizeof reason);
 }
 
 bool log_open(struct engine *engine, char *reason, size_t reason_size)
@@ -634,14 +674,16 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
     if (log->ops->open(&log->store, &open, reason, reason_size) != DRY_OK) {
         return false;
     }
-    if (!load_system(engine)) {
+    log->ops->stats(log->store, &log->stats);
+    enum dry_result result = load_secret(engine);
+    if (result != DRY_OK) {
         snprintf(reason, reason_size,
-            "The dry store in %s has no usable hash secret", options->path);
+            "The dry store in %s has no usable hash secret: %s", options->path,
+            dry_result_text(result));
         log->ops->close(log->store);
         log->store = NULL;
         return false;
     }
-    log->ops->stats(log->store, &log->stats);
     log->first_id = log->stats.first_id == 0 ? 1 : log->stats.first_id;
     log->next_id = log->stats.last_id + 1;
     log->committed_id = log->stats.last_id;
@@ -659,6 +701,7 @@ static void load_keyspace(
     uint64_t keys = 0;
     if (KEYSPACES_BYTES(number + 1) > map.size) {
         space->keyspace = engine->next_keyspace++;
+        engine->log.keyspaces_missing = true;
         return;
     }
     const char *at = map.data + KEYSPACES_BYTES(number);
@@ -689,9 +732,20 @@ bool log_load_keyspaces(struct engine *engine, char *reason, size_t reason_size)
     struct log *log = &engine->log;
     char *value = NULL;
     size_t size = 0;
-    if (log->store == NULL || log->ops->get_system(log->store, KEYSPACES_NAME,
-                                  &value, &size) != DRY_OK) {
+    if (log->store == NULL) {
         return true;
+    }
+    enum dry_result result =
+        log->ops->get_system(log->store, KEYSPACES_NAME, &value, &size);
+    if (result == DRY_NOT_FOUND) {
+        log->keyspaces_missing = true;
+        return true;
+    }
+    if (result != DRY_OK) {
+        snprintf(reason, reason_size,
+            "The map of databases in the dry store in %s cannot be read: %s",
+            engine->options.path, dry_result_text(result));
+        return false;
     }
     struct bytes map = bytes_of(value, size);
     bool good = size >= KEYSPACES_BYTES(0) && !keys_beyond(engine, map);

@@ -141,14 +141,17 @@ void engine_set_policy(struct engine *engine, enum engine_policy policy)
 void engine_set_durability(
     struct engine *engine, enum engine_durability durability)
 {
-    bool before = engine->options.durability != ENGINE_CHECKPOINTS;
+    enum engine_durability before = engine->options.durability;
     engine->options.durability = durability;
-    if (!before && durability != ENGINE_CHECKPOINTS) {
-        /* What was written so far is not queued: save it as a whole. */
+    if (before == ENGINE_CHECKPOINTS && durability != before) {
+        /* What was written so far is not queued: save it as a whole, and
+         * what a checkpoint that runs has passed already once more. */
+        engine->checkpoint.running = false;
         engine_checkpoint_start(engine, engine->now_ms);
     }
-    if (before && durability == ENGINE_CHECKPOINTS) {
-        log_cut(engine);
+    if (durability != before &&
+        (durability == ENGINE_CHECKPOINTS || before == ENGINE_ALWAYS)) {
+        log_cut(engine); /* somebody may wait for it to be synced */
         log_seal(engine, true, 0);
     }
 }

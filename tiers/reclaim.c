@@ -104,8 +104,9 @@ static struct entry *live_entry(
 }
 
 /* Appends the row's record again, with the expiry its key has now. One that
- * is damaged is kept as a record that says so: its key goes on answering an
- * error instead of vanishing. False: it cannot be read now. */
+ * is damaged is written from RAM if the value is there, or else as a record
+ * that says so: its key goes on answering an error instead of vanishing. False:
+ * it cannot be read now. */
 static bool move_row(struct engine *engine, const struct reclaim_row *row)
 {
     struct entry *entry = live_entry(engine, row);
@@ -113,7 +114,7 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
     if (entry == NULL) {
         return true;
     }
-    if (row->result == DRY_IO) {
+    if (row->result == DRY_IO || !row->live) {
         return false;
     }
     bool good = row->result == DRY_OK &&
@@ -125,9 +126,11 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
     if (!good || !record_check_payload(&record, record.payload)) {
         record = (struct record){
             .kind = entry_kind(entry),
+            .codec = entry_codec(entry),
             .keyspace = row->keyspace,
             .key = entry_key_of(entry),
-            .damaged = true,
+            .payload = entry_value(entry),
+            .damaged = entry_is_dry(entry),
         };
     }
     record.expiry_ms = entry_expiry_of(entry);
@@ -148,12 +151,13 @@ static void on_read(struct dry_job *job)
             keep_from = row->id;
             break;
         }
-        log->total_records -= log->total_records > 0 ? 1 : 0;
-        log->total_bytes -=
-            row->bytes < log->total_bytes ? row->bytes : log->total_bytes;
+        log->removing_records++;
+        log->removing_bytes += row->bytes;
     }
     if (keep_from != reclaim->from) {
         log_seal(engine, false, keep_from);
+    } else {
+        log->removing_records = log->removing_bytes = 0;
     }
     reclaim_end(engine);
 }

@@ -270,6 +270,7 @@ struct recount {
     const struct space *space;
     struct engine_tier_stats tier[3];
     uint64_t expiring;
+    uint64_t live_records, live_bytes;
 };
 
 static void on_recount(void *context, uint32_t ref, uint64_t hash)
@@ -283,6 +284,10 @@ static void on_recount(void *context, uint32_t ref, uint64_t hash)
     recount->tier[entry_tier_of(entry)].bytes +=
         entry_memory_bytes_at(recount->space->engine, ref);
     recount->expiring += (entry->bits & ENTRY_HAS_EXPIRY) ? 1 : 0;
+    if (entry_id_of(entry) != 0) {
+        recount->live_records++;
+        recount->live_bytes += entry_record_bytes(entry) + RECORD_HEADER_BYTES;
+    }
 }
 
 void space_sane(const struct space *space)
@@ -297,6 +302,8 @@ void space_sane(const struct space *space)
         check(recount.tier[tier].items == space->tier[tier].items);
         check(recount.tier[tier].bytes == space->tier[tier].bytes);
     }
+    check(recount.live_records == space->live_records);
+    check(recount.live_bytes == space->live_bytes);
     check(recount.expiring == space->wheel.items);
     check(space->hot.items == space->tier[TIER_HOT].items);
     check(space->cold.items + space->sinking.items ==

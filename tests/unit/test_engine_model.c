@@ -5,7 +5,8 @@
 
 #define DATABASES 4
 #define KEYS 48
-#define SECONDS 6
+/* Each of nine games. */
+#define PLAY_US 1500000u
 
 struct value {
     bool exists;
@@ -16,6 +17,7 @@ struct value {
 
 struct model {
     struct world world;
+    bool faults; /* the store fails now and then */
     uint64_t random;
     struct value values[DATABASES][KEYS];
     struct bytes keys[KEYS];
@@ -104,6 +106,8 @@ static struct bytes some_value(struct model *model)
 static void compare_key(struct model *model, unsigned db, unsigned key)
 {
     struct world *world = &model->world;
+    assert_int_equal(
+        world_fetch(world, world_db(world, db), model->keys[key]), DRY_OK);
     const struct value *value = look(model, db, key);
     const struct entry *entry =
         db_find(world_db(world, db), model->keys[key], world->now_ms);
@@ -123,7 +127,12 @@ static void compare_all(struct model *model)
         uint64_t count = 0;
         for (unsigned key = 0; key < KEYS; key++) {
             compare_key(model, db, key);
+        }
+        /* Time may have passed, and active expiry may be behind. */
+        for (unsigned key = 0; key < KEYS; key++) {
             count += look(model, db, key)->exists;
+            db_find(world_db(&model->world, db), model->keys[key],
+                model->world.now_ms);
         }
         assert_int_equal(db_size(world_db(&model->world, db)), count);
     }
@@ -180,9 +189,9 @@ static void do_set(struct model *model, unsigned db, unsigned key)
 static void do_append(struct model *model, unsigned db, unsigned key)
 {
     struct world *world = &model->world;
-    struct value *value = look(model, db, key);
     struct db *at = world_db(world, db);
     assert_int_equal(world_fetch(world, at, model->keys[key]), DRY_OK);
+    struct value *value = look(model, db, key);
     size_t old = value->exists ? value->size : 0;
     if (old > 300000) {
         return;
@@ -242,6 +251,8 @@ static void do_expire(struct model *model, unsigned db, unsigned key)
 static void do_copy(struct model *model, unsigned db, unsigned key, bool move)
 {
     struct world *world = &model->world;
+    assert_int_equal(
+        world_fetch(world, world_db(world, db), model->keys[key]), DRY_OK);
     struct value *from = look(model, db, key);
     unsigned to_db = (unsigned)below(model, DATABASES);
     unsigned to_key = (unsigned)below(model, KEYS);
@@ -249,8 +260,6 @@ static void do_copy(struct model *model, unsigned db, unsigned key, bool move)
     if (!from->exists || from == to) {
         return;
     }
-    assert_int_equal(
-        world_fetch(world, world_db(world, db), model->keys[key]), DRY_OK);
     (move ? db_rename : db_copy)(world_db(world, db), model->keys[key],
         world_db(world, to_db), model->keys[to_key], world->now_ms);
     value_copy(to, from);
@@ -309,6 +318,21 @@ static void do_move(struct model *model, unsigned db, unsigned key)
     }
 }
 
+static void do_fault(struct model *model)
+{
+    world_plan(&model->world, FAULT_APPLY, 1 + below(model, 5),
+        below(model, 2) == 0, below(model, 2) == 0 ? DRY_FULL : DRY_IO);
+}
+
+/* The store works again, and the engine has found out. */
+static void do_heal(struct model *model)
+{
+    world_heal(&model->world, FAULT_APPLY);
+    world_pass(&model->world, 2500);
+    assert_int_equal(model->world.engine->log.failures, 0);
+    assert_string_equal(engine_store_error(model->world.engine), "");
+}
+
 /* A stop without saving, all marks of the past having been written. */
 static void do_crash(struct model *model)
 {
@@ -329,11 +353,13 @@ static void do_duty(struct model *model)
     struct world *world = &model->world;
     switch (below(model, 60)) {
     case 0:
+        do_heal(model);
         world_save(world);
         world_reopen(world);
         compare_all(model);
         break;
     case 1:
+        do_heal(model);
         do_crash(model);
         break;
     case 2:
@@ -344,8 +370,15 @@ static void do_duty(struct model *model)
         compare_all(model);
         break;
     case 5:
+        if (model->faults) {
+            do_fault(model);
+        }
+        break;
     case 6:
+        world_heal(world, FAULT_APPLY);
+        break;
     case 7:
+    case 8:
         world_pass(world, 100 + (int64_t)below(model, 1000));
         break;
     default:
@@ -383,13 +416,17 @@ static void step(struct model *model)
     }
 }
 
-static void play(enum engine_durability durability, const char *what)
+static void play(enum engine_durability durability, bool reclaim, bool faults,
+    const char *what)
 {
     struct model *model = xcalloc(1, sizeof *model);
     model->random = seed_take(what);
+    model->faults = faults;
     world_init(&model->world, durability);
+    model->world.reclaim_always = reclaim;
+    world_reopen(&model->world);
     make_keys(model);
-    uint64_t until_us = engine_mono_us() + SECONDS * 1000000u / 2;
+    uint64_t until_us = engine_mono_us() + PLAY_US;
     uint64_t steps = 0;
     while (engine_mono_us() < until_us) {
         step(model);
@@ -397,6 +434,7 @@ static void play(enum engine_durability durability, const char *what)
     }
     printf("# %s: %llu steps\n", what, (unsigned long long)steps);
     compare_all(model);
+    do_heal(model);
     world_save(&model->world);
     world_reopen(&model->world);
     compare_all(model);
@@ -410,30 +448,72 @@ static void play(enum engine_durability durability, const char *what)
     free(model);
 }
 
-static void model_with_checkpoints(void **state)
+static void checkpoints(void **state)
 {
     (void)state;
-    play(ENGINE_CHECKPOINTS, "checkpoints");
+    play(ENGINE_CHECKPOINTS, false, false, "checkpoints");
 }
 
-static void model_with_everysec(void **state)
+static void checkpoints_reclaim(void **state)
 {
     (void)state;
-    play(ENGINE_EVERYSEC, "everysec");
+    play(ENGINE_CHECKPOINTS, true, false, "checkpoints_reclaim");
 }
 
-static void model_with_always(void **state)
+static void checkpoints_faults(void **state)
 {
     (void)state;
-    play(ENGINE_ALWAYS, "always");
+    play(ENGINE_CHECKPOINTS, true, true, "checkpoints_faults");
+}
+
+static void everysec(void **state)
+{
+    (void)state;
+    play(ENGINE_EVERYSEC, false, false, "everysec");
+}
+
+static void everysec_reclaim(void **state)
+{
+    (void)state;
+    play(ENGINE_EVERYSEC, true, false, "everysec_reclaim");
+}
+
+static void everysec_faults(void **state)
+{
+    (void)state;
+    play(ENGINE_EVERYSEC, true, true, "everysec_faults");
+}
+
+static void always(void **state)
+{
+    (void)state;
+    play(ENGINE_ALWAYS, false, false, "always");
+}
+
+static void always_reclaim(void **state)
+{
+    (void)state;
+    play(ENGINE_ALWAYS, true, false, "always_reclaim");
+}
+
+static void always_faults(void **state)
+{
+    (void)state;
+    play(ENGINE_ALWAYS, true, true, "always_faults");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(model_with_checkpoints),
-        cmocka_unit_test(model_with_everysec),
-        cmocka_unit_test(model_with_always),
+        cmocka_unit_test(checkpoints),
+        cmocka_unit_test(checkpoints_reclaim),
+        cmocka_unit_test(checkpoints_faults),
+        cmocka_unit_test(everysec),
+        cmocka_unit_test(everysec_reclaim),
+        cmocka_unit_test(everysec_faults),
+        cmocka_unit_test(always),
+        cmocka_unit_test(always_reclaim),
+        cmocka_unit_test(always_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -443,7 +443,8 @@ static void abandon_rows(struct engine *engine, const struct batch *batch)
 }
 
 /* Everything that waits for the writer is taken back, so that small batches
- * (deletions, reclaim) can pass a disk that is full. */
+ * (deletions, reclaim) can pass a disk that is full, and records that were to
+ * be moved can be read where they are. */
 static void abandon_sealed(struct engine *engine)
 {
     struct log *log = &engine->log;
@@ -475,14 +476,10 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     int64_t delay_ms = RETRY_MIN_MS << doublings;
     log->failed_ms = engine->now_ms;
     log->retry_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
-    if (log->full) {
-        abandon_sealed(engine);
-    }
     if (log->full || log->failures >= FAILURES_MAX) {
+        abandon_sealed(engine);
         waiters_run(&engine->sync_waiters, UINT64_MAX, result);
         waiters_run(&engine->commit_waiters, UINT64_MAX, result);
-    }
-    if (log->full) {
         fetch_after_abandon(engine);
     }
 }

@@ -36,7 +36,8 @@ static void write_used(struct info *info, uint64_t rss)
     info_bytes(info, "used_memory_peak", peak);
     info_line(info, "used_memory_peak_perc", "%.2f%%",
         ratio(stats->used_bytes, peak) * 100);
-    info_number(info, "used_memory_overhead", stats->used_bytes - dataset);
+    info_number(info, "used_memory_overhead",
+        stats->used_bytes > dataset ? stats->used_bytes - dataset : 0);
     info_number(info, "used_memory_startup", 0);
     info_number(info, "used_memory_dataset", dataset);
     info_line(info, "used_memory_dataset_perc", "%.2f%%",

@@ -123,7 +123,8 @@ static size_t reply_own(
 {
     struct reply *reply = request->reply;
     uint64_t dataset = stats->entry_bytes + stats->blob_bytes;
-    uint64_t overhead = stats->used_bytes - dataset;
+    uint64_t overhead =
+        stats->used_bytes > dataset ? stats->used_bytes - dataset : 0;
     uint64_t keys = count_keys(request->engine);
     uint64_t peak = request->server->stats.peak_used_bytes;
     peak = peak > stats->used_bytes ? peak : stats->used_bytes;

@@ -10,7 +10,13 @@ DEPTHS = [(1, 100000, 0.90), (16, 500000, 0.60), (64, 1000000, 0.50)]
 def microseconds(server, gets, pipeline, requests):
     before, ticks = server.cpu_seconds(), server.cpu_ticks_seconds()
     load(
-        server, clients=50, pipeline=pipeline, gets=gets, requests=scaled(requests), keys=scaled(KEYS), value_size=64
+        server,
+        clients=50,
+        pipeline=pipeline,
+        gets=gets,
+        requests=scaled(requests),
+        keys=scaled(KEYS),
+        value_size=64,
     )
     used = server.cpu_seconds() - before
     coarse = server.cpu_ticks_seconds() - ticks
@@ -32,8 +38,7 @@ def run():
                     return seen[server][-1]
 
                 ratio, found = ratios(measure, larder, redis)
-                say(
-                    "  %s P%d us a request: larder %s; redis %s; ratios %s"
-                    % (name, pipeline, describe(seen[larder]), describe(seen[redis]), describe(found))
-                )
+                ours, theirs = describe(seen[larder]), describe(seen[redis])
+                say("  %s P%d us a request: larder %s; redis %s" % (name, pipeline, ours, theirs))
+                say("  ratios %s" % describe(found))
                 at_most("cpu %s P%d larder/redis" % (name, pipeline), wanted, ratio)

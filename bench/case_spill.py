@@ -1,7 +1,8 @@
 """Five times more data than memory: 3 M keys of 1 KB, maxmemory 600mb, in a
 memory cgroup of 1.2 GB; then a Zipf read mix against Redis in RAM."""
 
-from harness import Cgroup, Sampler, Server, at_least, at_most, fill, load, result, say, scaled, verify
+from harness import Cgroup, Sampler, Server, at_least, at_most, fill, load
+from harness import result, say, scaled, verify
 
 KEYS, VALUE_SIZE = 3000000, 1024
 MAXMEMORY, CGROUP_BYTES, RSS_BYTES = 600 << 20, 1200 << 20, 660000000
@@ -18,7 +19,8 @@ def describe(phase, figures, memory):
     """A line on the phase that just ended. RssAnon is the most, and the wait
     for the core that others held the sum, since the server's start."""
     say(
-        "  %s: %.0f/s, p99 %.1f ms, p99.9 %.1f ms, slowest %.1f ms; RssAnon %.1f MB, waited %.1f s for its core"
+        "  %s: %.0f/s, p99 %.1f ms, p99.9 %.1f ms, slowest %.1f ms; "
+        "RssAnon %.1f MB, waited %.1f s for its core"
         % (
             phase,
             figures["rate"],

@@ -45,7 +45,8 @@ def result(name, wanted, measured, good, unit=""):
     verdict = "ok" if good else "MISSED"
     if not good:
         Settings.missed.append(name)
-    say("%-34s wanted %-12s measured %.3f%s  %s" % (name, wanted, measured, unit, verdict))
+    measured = "%.3f%s" % (measured, unit)
+    say("%-34s wanted %-12s measured %-12s %s" % (name, wanted, measured, verdict))
 
 
 def at_most(name, limit, measured, unit=""):
@@ -107,25 +108,27 @@ def finish_load(process):
     output = process.communicate()[0]
     if process.returncode != 0:
         raise RuntimeError("load failed: %s" % output.strip())
-    return {name: float(value) for name, value in (pair.split("=") for pair in output.split())}
+    pairs = (pair.split("=") for pair in output.split())
+    return {name: float(value) for name, value in pairs}
 
 
 def load(server, **options):
     return finish_load(start_load(server, **options))
 
 
-def fill(server, keys, value_size, **options):
+def in_order(server, keys, value_size, **options):
+    options.update(keys=keys, value_size=value_size, order="seq")
+    return load(server, clients=16, pipeline=16, **options)
+
+
+def fill(server, keys, value_size):
     """Keys 0 to keys-1, each written once."""
-    return load(
-        server, **{"clients": 16, "pipeline": 16, "gets": 0, "order": "seq", "keys": keys, "value_size": value_size, **options}
-    )
+    return in_order(server, keys, value_size, gets=0)
 
 
 def verify(server, keys, value_size):
     """Reads every key once and compares it."""
-    return load(
-        server, clients=16, pipeline=16, gets=100, order="seq", keys=keys, value_size=value_size, verify=True
-    )
+    return in_order(server, keys, value_size, gets=100, verify=True)
 
 
 # ---- servers ----
@@ -151,7 +154,8 @@ class Server:
         self.arguments = list(arguments)
         self.cgroup = cgroup
         self.process = None
-        self.directory = tempfile.mkdtemp(prefix="bench-%s-" % side, dir=Settings.directory)
+        prefix = "bench-%s-" % side
+        self.directory = tempfile.mkdtemp(prefix=prefix, dir=Settings.directory)
 
     def __enter__(self):
         self.start()

@@ -188,8 +188,19 @@ void db_expire_entry(
     struct space *space, uint64_t hash, struct index_slot slot);
 void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot);
 
-/* ---- log.c ---- */
+/* ---- log.c, log_open.c, log_abandon.c ---- */
 
+/* The map of databases in the store. */
+#define LOG_KEYSPACES_NAME "keyspaces"
+/* u32 next keyspace; then for each database u32 keyspace, u64 keys. */
+#define LOG_KEYSPACES_BYTES(databases)                                         \
+    (sizeof(uint32_t) +                                                        \
+        (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
+void batch_free(struct batch *batch);
+/* Everything that waits for the writer is taken back, so that small batches
+ * (deletions, reclaim) can pass a disk that is full, and records that were to
+ * be moved can be read where they are. */
+void log_abandon_sealed(struct engine *engine);
 bool log_open(struct engine *engine, char *reason, size_t reason_size);
 void log_close(struct engine *engine);
 /* There is a store, it works, and not too much waits for it. */

@@ -26,12 +26,6 @@
 #define RETRY_MAX_MS 2000
 /* Failures in a row after which those who wait for a commit are told. */
 #define FAILURES_MAX 3
-#define KEYSPACES_NAME "keyspaces"
-#define SECRET_NAME "secret"
-/* u32 next keyspace; then for each database u32 keyspace, u64 keys. */
-#define KEYSPACES_BYTES(databases)                                             \
-    (sizeof(uint32_t) +                                                        \
-        (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
 
 static bool writes_at_once(const struct engine *engine)
 {
@@ -51,7 +45,7 @@ static struct batch *open_batch(struct engine *engine)
     return log->open;
 }
 
-static void batch_free(struct batch *batch)
+void batch_free(struct batch *batch)
 {
     for (size_t i = 0; i < batch->row_count; i++) {
         blob_unref(batch->rows[i].blob);
@@ -274,17 +268,17 @@ void log_cut(struct engine *engine)
 static void attach_keyspaces(struct engine *engine, struct batch *batch)
 {
     unsigned count = engine->options.databases;
-    size_t size = KEYSPACES_BYTES(count);
+    size_t size = LOG_KEYSPACES_BYTES(count);
     batch->keyspaces = xmalloc(size);
     memcpy(batch->keyspaces, &engine->next_keyspace, sizeof(uint32_t));
     for (unsigned i = 0; i < count; i++) {
         const struct space *space = engine->dbs[i].space;
-        char *at = batch->keyspaces + KEYSPACES_BYTES(i);
+        char *at = batch->keyspaces + LOG_KEYSPACES_BYTES(i);
         memcpy(at, &space->keyspace, sizeof(uint32_t));
         memcpy(at + sizeof(uint32_t), &space->index.count, sizeof(uint64_t));
     }
     batch->system = (struct dry_system_value){
-        KEYSPACES_NAME, bytes_of(batch->keyspaces, size)};
+        LOG_KEYSPACES_NAME, bytes_of(batch->keyspaces, size)};
     batch->job.batch.system_values = &batch->system;
     batch->job.batch.system_value_count = 1;
     engine->log.keyspaces_changed = false;
@@ -379,88 +373,6 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     apply_next(engine);
 }
 
-static void abandon_marks(struct engine *engine, struct bytes row)
-{
-    struct mark marks[RECORD_MARKS_MAX];
-    int count = record_parse_marks(row, marks);
-    for (int i = 0; i < count; i++) {
-        const struct mark *mark = &marks[i];
-        struct space *space = space_by_keyspace(engine, mark->keyspace);
-        if (space != NULL) {
-            log_mark(space, mark->kind, mark->id, mark->hash, mark->expiry_ms);
-        }
-    }
-}
-
-/* A record that was moved is where it was. What happened to its key since
- * was noted for the new one. */
-static void abandon_move(
-    struct space *space, const struct batch_row *row, struct index_slot slot)
-{
-    if (slot.ref == NULL) {
-        log_mark(space, MARK_DEAD, row->old_id, row->hash, 0);
-        return;
-    }
-    struct entry *entry = arena_at(&space->engine->arena, *slot.ref);
-    entry_set_id(entry, row->old_id);
-    log_mark(
-        space, MARK_EXPIRY, row->old_id, row->hash, entry_expiry_of(entry));
-}
-
-static void abandon_record(struct engine *engine, const struct batch_row *row)
-{
-    struct space *space = space_by_keyspace(engine, row->keyspace);
-    if (space == NULL) {
-        return;
-    }
-    struct index_slot slot = index_find_id(&space->index, row->hash, row->id);
-    if (row->old_id != 0) {
-        abandon_move(space, row, slot);
-    } else if (slot.ref != NULL) {
-        struct entry *entry = arena_at(&engine->arena, *slot.ref);
-        check(!entry_is_dry(entry));
-        log_count_live(space, entry_record_bytes(entry), -1);
-        entry_set_id(entry, 0);
-        log_queue(space, entry, row->hash);
-    }
-}
-
-/* The batch leaves the log: its records stay in RAM only. Their entries are
- * dirty again; the marks among its rows are given back to be written. */
-static void abandon_rows(struct engine *engine, const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->row_count; i++) {
-        const struct batch_row *row = &batch->rows[i];
-        engine->log.total_records--;
-        engine->log.total_bytes -= row->total_bytes;
-        if (row->keyspace == 0) {
-            abandon_marks(engine,
-                bytes_of(batch->data + row->header_at, row->header_size));
-        } else {
-            abandon_record(engine, row);
-        }
-    }
-}
-
-/* Everything that waits for the writer is taken back, so that small batches
- * (deletions, reclaim) can pass a disk that is full, and records that were to
- * be moved can be read where they are. */
-static void abandon_sealed(struct engine *engine)
-{
-    struct log *log = &engine->log;
-    while (log->sealed != NULL) {
-        struct batch *batch = log->sealed;
-        log->sealed = batch->next;
-        log->keyspaces_changed |= batch->keyspaces != NULL;
-        abandon_rows(engine, batch);
-        batch_free(batch);
-    }
-    log->last_sealed = NULL;
-    log->sealed_bytes = 0;
-    log->removing = false;
-    log->removing_records = log->removing_bytes = 0;
-}
-
 static void apply_failed(struct engine *engine, struct batch *batch)
 {
     struct log *log = &engine->log;
@@ -477,7 +389,7 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     log->failed_ms = engine->now_ms;
     log->retry_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
     if (log->full || log->failures >= FAILURES_MAX) {
-        abandon_sealed(engine);
+        log_abandon_sealed(engine);
         waiters_run(&engine->sync_waiters, UINT64_MAX, result);
         waiters_run(&engine->commit_waiters, UINT64_MAX, result);
         fetch_after_abandon(engine);
@@ -624,164 +536,4 @@ void log_cron(struct engine *engine)
         log_seal(engine, sync_due, 0);
         log->last_sync_ms = sync_due ? engine->now_ms : log->last_sync_ms;
     }
-}
-
-/* ---- opening and closing ---- */
-
-/* The hash secret as the store has it; a new store gets one. */
-static enum dry_result load_secret(struct engine *engine)
-{
-    struct log *log = &engine->log;
-    char *value = NULL;
-    size_t size = 0;
-    enum dry_result result =
-        log->ops->get_system(log->store, SECRET_NAME, &value, &size);
-    if (result == DRY_OK) {
-        bool good = size == sizeof engine->secret;
-        memcpy(engine->secret, value, good ? size : 0);
-        free(value);
-        return good ? DRY_OK : DRY_CORRUPT;
-    }
-    if (result != DRY_NOT_FOUND || log->stats.record_count > 0) {
-        return result;
-    }
-    struct dry_system_value secret = {
-        SECRET_NAME, bytes_of(engine->secret, sizeof engine->secret)};
-    struct dry_batch_view first = {
-        .system_values = &secret, .system_value_count = 1, .sync = true};
-    char reason[160];
-    return log->ops->apply(log->store, &first, reason, sizeof reason);
-}
-
-bool log_open(struct engine *engine, char *reason, size_t reason_size)
-{
-    struct log *log = &engine->log;
-    const struct engine_options *options = &engine->options;
-    log->next_id = 1;
-    log->next_sequence = 1;
-    if (options->path == NULL) {
-        return true;
-    }
-    struct dry_open_options open = {
-        .path = options->path,
-        .limit_bytes = options->dry_maxsize_bytes,
-        .reader_threads = options->reader_threads,
-    };
-    log->ops = options->dry != NULL ? options->dry : &dry_lmdb_ops;
-    if (log->ops->open(&log->store, &open, reason, reason_size) != DRY_OK) {
-        return false;
-    }
-    log->ops->stats(log->store, &log->stats);
-    enum dry_result result = load_secret(engine);
-    if (result != DRY_OK) {
-        snprintf(reason, reason_size,
-            "The dry store in %s has no usable hash secret: %s", options->path,
-            dry_result_text(result));
-        log->ops->close(log->store);
-        log->store = NULL;
-        return false;
-    }
-    log->first_id = log->stats.first_id == 0 ? 1 : log->stats.first_id;
-    log->next_id = log->stats.last_id + 1;
-    log->committed_id = log->stats.last_id;
-    log->workers = dry_workers_create(
-        log->store, options->reader_threads, options->wake, options->context);
-    return true;
-}
-
-/* Reads the part of database `number` from the stored map, which does not
- * reach that far when `databases` has grown since. */
-static void load_keyspace(
-    struct engine *engine, struct bytes map, unsigned number)
-{
-    struct space *space = engine->dbs[number].space;
-    uint64_t keys = 0;
-    if (KEYSPACES_BYTES(number + 1) > map.size) {
-        space->keyspace = engine->next_keyspace++;
-        engine->log.keyspaces_missing = true;
-        return;
-    }
-    const char *at = map.data + KEYSPACES_BYTES(number);
-    memcpy(&space->keyspace, at, sizeof(uint32_t));
-    memcpy(&keys, at + sizeof(uint32_t), sizeof keys);
-    /* No more than there are records: the hint may be damaged. */
-    uint64_t records = engine->log.stats.record_count;
-    index_reserve(&space->index, keys < records ? keys : records);
-}
-
-/* Keys in databases that the configuration no longer has. */
-static bool keys_beyond(const struct engine *engine, struct bytes map)
-{
-    for (unsigned i = engine->options.databases;
-         KEYSPACES_BYTES(i + 1) <= map.size; i++) {
-        uint64_t keys = 0;
-        memcpy(&keys, map.data + KEYSPACES_BYTES(i) + sizeof(uint32_t),
-            sizeof keys);
-        if (keys > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool log_load_keyspaces(struct engine *engine, char *reason, size_t reason_size)
-{
-    struct log *log = &engine->log;
-    char *value = NULL;
-    size_t size = 0;
-    if (log->store == NULL) {
-        return true;
-    }
-    enum dry_result result =
-        log->ops->get_system(log->store, KEYSPACES_NAME, &value, &size);
-    if (result == DRY_NOT_FOUND) {
-        log->keyspaces_missing = true;
-        return true;
-    }
-    if (result != DRY_OK) {
-        snprintf(reason, reason_size,
-            "The map of databases in the dry store in %s cannot be read: %s",
-            engine->options.path, dry_result_text(result));
-        return false;
-    }
-    struct bytes map = bytes_of(value, size);
-    bool good = size >= KEYSPACES_BYTES(0) && !keys_beyond(engine, map);
-    if (!good) {
-        snprintf(reason, reason_size,
-            "The dry store in %s has keys in more than %u databases",
-            engine->options.path, engine->options.databases);
-    } else {
-        uint32_t next = 0;
-        memcpy(&next, value, sizeof next);
-        if (next > engine->next_keyspace) {
-            engine->next_keyspace = next;
-        }
-        for (unsigned i = 0; i < engine->options.databases; i++) {
-            load_keyspace(engine, map, i);
-        }
-    }
-    free(value);
-    return good;
-}
-
-void log_close(struct engine *engine)
-{
-    struct log *log = &engine->log;
-    if (log->workers != NULL) {
-        dry_workers_destroy(log->workers);
-    }
-    while (log->sealed != NULL) {
-        struct batch *batch = log->sealed;
-        log->sealed = batch->next;
-        batch_free(batch);
-    }
-    if (log->open != NULL) {
-        batch_free(log->open);
-    }
-    if (log->store != NULL) {
-        log->ops->close(log->store);
-    }
-    free(log->marks);
-    free(log->queue);
-    *log = (struct log){0};
 }

@@ -1,0 +1,81 @@
+/* Taking batches back from a store that does not accept them. */
+#include "tiers/engine_internal.h"
+
+static void abandon_marks(struct engine *engine, struct bytes row)
+{
+    struct mark marks[RECORD_MARKS_MAX];
+    int count = record_parse_marks(row, marks);
+    for (int i = 0; i < count; i++) {
+        const struct mark *mark = &marks[i];
+        struct space *space = space_by_keyspace(engine, mark->keyspace);
+        if (space != NULL) {
+            log_mark(space, mark->kind, mark->id, mark->hash, mark->expiry_ms);
+        }
+    }
+}
+
+/* A record that was moved is where it was. What happened to its key since
+ * was noted for the new one. */
+static void abandon_move(
+    struct space *space, const struct batch_row *row, struct index_slot slot)
+{
+    if (slot.ref == NULL) {
+        log_mark(space, MARK_DEAD, row->old_id, row->hash, 0);
+        return;
+    }
+    struct entry *entry = arena_at(&space->engine->arena, *slot.ref);
+    entry_set_id(entry, row->old_id);
+    log_mark(
+        space, MARK_EXPIRY, row->old_id, row->hash, entry_expiry_of(entry));
+}
+
+static void abandon_record(struct engine *engine, const struct batch_row *row)
+{
+    struct space *space = space_by_keyspace(engine, row->keyspace);
+    if (space == NULL) {
+        return;
+    }
+    struct index_slot slot = index_find_id(&space->index, row->hash, row->id);
+    if (row->old_id != 0) {
+        abandon_move(space, row, slot);
+    } else if (slot.ref != NULL) {
+        struct entry *entry = arena_at(&engine->arena, *slot.ref);
+        check(!entry_is_dry(entry));
+        log_count_live(space, entry_record_bytes(entry), -1);
+        entry_set_id(entry, 0);
+        log_queue(space, entry, row->hash);
+    }
+}
+
+/* The batch leaves the log: its records stay in RAM only. Their entries are
+ * dirty again; the marks among its rows are given back to be written. */
+static void abandon_rows(struct engine *engine, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->row_count; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        engine->log.total_records--;
+        engine->log.total_bytes -= row->total_bytes;
+        if (row->keyspace == 0) {
+            abandon_marks(engine,
+                bytes_of(batch->data + row->header_at, row->header_size));
+        } else {
+            abandon_record(engine, row);
+        }
+    }
+}
+
+void log_abandon_sealed(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    while (log->sealed != NULL) {
+        struct batch *batch = log->sealed;
+        log->sealed = batch->next;
+        log->keyspaces_changed |= batch->keyspaces != NULL;
+        abandon_rows(engine, batch);
+        batch_free(batch);
+    }
+    log->last_sealed = NULL;
+    log->sealed_bytes = 0;
+    log->removing = false;
+    log->removing_records = log->removing_bytes = 0;
+}

@@ -240,6 +240,8 @@ void sink_committed(struct engine *engine);
 struct entry *sink_to_cold(struct space *space, struct index_slot slot);
 void sink_to_dry(struct space *space, struct index_slot slot);
 struct entry *rise_to_hot(struct space *space, struct index_slot slot);
+/* LZ4 of a value, in the engine's scratch; empty when that does not pay. */
+struct bytes pack_value(struct engine *engine, struct bytes raw);
 void fetch_after_commit(struct engine *engine);
 /* Ends the fetches of records that will never be committed. */
 void fetch_after_abandon(struct engine *engine);

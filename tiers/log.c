@@ -150,8 +150,18 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
         .key = entry_key_of(entry),
         .payload = entry_value(entry),
     };
+    struct blob *blob = entry_blob(entry);
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
-    entry_set_id(entry, append(engine, &record, entry_blob(entry), hash));
+    /* What is cold and not packed was tried when it sank. */
+    if (entry_tier_of(entry) == TIER_HOT) {
+        struct bytes packed = pack_value(engine, record.payload);
+        if (packed.size > 0) {
+            record.payload = packed;
+            record.codec = CODEC_LZ4;
+            blob = NULL;
+        }
+    }
+    entry_set_id(entry, append(engine, &record, blob, hash));
     entry_set_record_bytes(entry, record.payload.size);
     log_count_live(space, entry_record_bytes(entry), 1);
     entry->bits &= (uint16_t)~ENTRY_QUEUED;

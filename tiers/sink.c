@@ -9,51 +9,22 @@
  * the commit drops it. */
 #include <stdlib.h>
 
-#include "tiers/codec.h"
 #include "tiers/engine_internal.h"
 
 /* Hot keeps at most this many 16ths of the bytes in RAM. */
 #define HOT_SHARE_16THS 12
-#define PACK_MIN_BYTES 1024
-/* After this many values in a row that did not shrink, packing is tried for
- * one in PACK_PROBE only. */
-#define PACK_GIVE_UP 64
-#define PACK_PROBE 64
-/* Values larger than this stay as they are: packing them would hold up the
- * loop. */
-#define PACK_MAX_BYTES ((size_t)256 * 1024)
 
-static bool worth_packing(struct engine *engine, size_t size)
-{
-    if (size < PACK_MIN_BYTES || size > PACK_MAX_BYTES) {
-        return false;
-    }
-    if (engine->pack_failures < PACK_GIVE_UP) {
-        return true;
-    }
-    engine->pack_skip = (engine->pack_skip + 1) % PACK_PROBE;
-    return engine->pack_skip == 0;
-}
-
-/* Packs spec's value into the engine's scratch. False: it does not pay. */
+/* Packs spec's value where it pays. */
 static bool pack(struct engine *engine, struct entry_spec *spec)
 {
-    if (!worth_packing(engine, spec->value.size)) {
+    struct bytes packed = pack_value(engine, spec->value);
+    if (packed.size == 0) {
         return false;
     }
-    char *out = engine_scratch(engine, codec_bound(spec->value.size));
-    size_t size = codec_pack(CODEC_LZ4, spec->value, out);
-    if (size == 0) {
-        engine->pack_failures++;
-        return false;
-    }
-    engine->pack_failures = 0;
-    engine->counters.compressed_raw_bytes += spec->value.size;
-    engine->counters.compressed_stored_bytes += size;
-    spec->value = bytes_of(out, size);
+    spec->value = packed;
     spec->blob = NULL;
-    if (!entry_fits_inline(spec->key.size, size, spec->expiry_ms != 0)) {
-        spec->blob = blob_copy(spec->value);
+    if (!entry_fits_inline(spec->key.size, packed.size, spec->expiry_ms != 0)) {
+        spec->blob = blob_copy(packed);
         check(spec->blob != NULL);
     }
     spec->bits = entry_with_codec(spec->bits, CODEC_LZ4);

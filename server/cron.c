@@ -1,5 +1,7 @@
 #include "server/cron.h"
 
+#include <poll.h>
+
 #include "server/conn.h"
 #include "server/latency.h"
 #include "server/server.h"
@@ -9,11 +11,28 @@
 /* After a failed checkpoint, the pause before the next. */
 #define CHECKPOINT_RETRY_MS 5000
 
+/* Nothing is read from a connection that waits, so the loop does not see its
+ * end: a long wait must look for it, or clients that gave up would pile up. */
+static bool left_while_waiting(const struct conn *conn)
+{
+    if ((conn->flags & CONN_PARKED) == 0 ||
+        (conn->wait != CONN_WAIT_PAUSE && conn->wait != CONN_WAIT_ROOM)) {
+        return false;
+    }
+    struct pollfd peer = {.fd = conn_fd(conn), .events = POLLRDHUP};
+    return poll(&peer, 1, 0) > 0 &&
+           (peer.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
 /* False when the connection is being closed. */
 static bool check_times(struct conn *conn, int64_t now_ms)
 {
     const struct config *config = &conn->server->config;
     int64_t idle_ms = now_ms - conn->last_used_ms;
+    if (left_while_waiting(conn)) {
+        conn_close_soon(conn);
+        return false;
+    }
     if ((conn->flags & CONN_CLOSE_AFTER_REPLY) != 0 &&
         (conn->flags & CONN_PARKED) == 0 && idle_ms > LAST_REPLY_MS) {
         conn_close_soon(conn);

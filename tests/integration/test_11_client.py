@@ -7,6 +7,7 @@ import time
 import pytest
 
 from support.resp import Closed
+from support.server import wait_until
 
 COMMANDS = [
     "CLIENT",
@@ -266,6 +267,21 @@ def test_pause_of_writes(server):
         assert one.command("CLIENT", "UNPAUSE") == b"+OK\r\n"
         assert two.read_replies(2) == [b"+OK\r\n", b"$1\r\n1\r\n"]
         one.command("DEL", "x")
+
+
+def test_a_client_may_go_while_it_waits(larder):
+    with larder.connect() as one:
+        one.command("CLIENT", "PAUSE", "60000", "WRITE")
+        try:
+            before = len(client_list(one))
+            two = larder.connect()
+            two.send(b"SET x 1\r\n")
+            wait_until(lambda: len(client_list(one)) == before + 1)
+            two.close()
+            wait_until(lambda: len(client_list(one)) == before)
+        finally:
+            one.command("CLIENT", "UNPAUSE")
+        assert one.command("EXISTS", "x") == b":0\r\n"
 
 
 # ---- HELP ----

@@ -17,9 +17,10 @@ struct blob *request_take_blob(struct request *request, int index)
     if (request->arg_blobs == NULL) {
         return NULL;
     }
+    /* The argument stays readable until the batch is done, whatever becomes
+     * of the value: SLOWLOG looks at it after the handler. */
     struct blob *blob = request->arg_blobs[index];
-    request->arg_blobs[index] = NULL;
-    return blob;
+    return blob == NULL ? NULL : blob_ref(blob);
 }
 
 bool arg_int64(struct request *request, int index, int64_t *value)

@@ -166,6 +166,10 @@ enum batch_result batch_run_input(
             return BATCH_CLOSED;
         }
         if (parsed == RESP_INCOMPLETE) {
+            if (batch->args.any_blob) {
+                /* Large values are the database's alone from here on. */
+                resp_args_reset(&batch->args);
+            }
             return BATCH_DONE;
         }
         maybe_yield(conn, start_ticks);

@@ -28,6 +28,8 @@ from support import server as servers  # noqa: E402
 
 # Small enough that limits on the length of strings are met.
 CONFIG = ["proto-max-bulk-len 1mb"]
+# Each command is looked at once more after it ran.
+LARDER_CONFIG = CONFIG + ["slowlog-log-slower-than 0"]
 COMMANDS_PER_ROUND = 2000
 MOVES = [0, 0.05, 0.2]  # moves a command, by round
 
@@ -136,7 +138,7 @@ def main():
     options = parser.parse_args()
     if options.seconds is None:
         options.seconds = 20 if options.commands == 1 else 0
-    larder = servers.larder(CONFIG + options.config)
+    larder = servers.larder(LARDER_CONFIG + options.config)
     oracle = servers.oracle(CONFIG)
     player = play.Player(larder, oracle)
     begin = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 from differential import play, run
 
 COMMANDS = 200000
-LARDER_CONFIG = ORACLE_CONFIG = run.CONFIG
+LARDER_CONFIG, ORACLE_CONFIG = run.LARDER_CONFIG, run.CONFIG
 
 
 def test_replies_are_those_of_redis(larder, oracle, seconds):

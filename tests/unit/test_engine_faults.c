@@ -1,0 +1,483 @@
+/* The engine over a store that fails, is damaged, is full of dead records,
+ * or is larger than memory. */
+#include "tests/unit/engine_fixture.h"
+
+#define STEPS 14
+
+/* What a scenario leaves: two databases with five keys. */
+static void scenario_step(struct world *world, unsigned step)
+{
+    char value[20];
+    struct db *db = world_db(world, 0);
+    snprintf(value, sizeof value, "value %u", step);
+    switch (step) {
+    case 4:
+        db_delete(db, text("k0"), world->now_ms);
+        break;
+    case 6:
+        db_set_expiry(db, db_find(db, text("k2"), world->now_ms),
+            world->now_ms + 1000000);
+        break;
+    case 8:
+        put_text(world, 1, "other", value);
+        engine_flush_db(world->engine, 0);
+        break;
+    case 11:
+        engine_swap_db(world->engine, 0, 1);
+        engine_swap_db(world->engine, 0, 1);
+        break;
+    default:
+        snprintf(value, sizeof value, "value %u", step % 4);
+        put_text(world, 0, value + 6, value);
+        snprintf(value, sizeof value, "k%u", step % 4);
+        put_text(world, 0, value, value);
+        break;
+    }
+    start_demote(world, 0, "k1");
+    start_demote(world, 0, "k3");
+    world_pass(world, 200);
+}
+
+static void scenario_expect(struct world *world)
+{
+    static const char *const keys[] = {"k0", "k1", "k2", "k3"};
+    static const char *const numbers[] = {"0", "1", "2", "3"};
+    for (unsigned i = 0; i < 4; i++) {
+        bool there = i != 3; /* steps 9, 10, 12 and 13 wrote */
+        if (there) {
+            char value[20];
+            snprintf(value, sizeof value, "value %s", numbers[i]);
+            expect_text(world, 0, keys[i], keys[i]);
+            expect_text(world, 0, numbers[i], value);
+        } else {
+            expect_absent(world, 0, keys[i]);
+        }
+    }
+    expect_text(world, 1, "other", "value 8");
+    assert_int_equal(db_size(world_db(world, 0)), 6);
+    assert_int_equal(db_size(world_db(world, 1)), 1);
+    world_sane(world);
+}
+
+static void fail_at(unsigned apply, enum dry_result result, bool for_ever,
+    enum engine_durability durability)
+{
+    struct world world;
+    world_init(&world, durability);
+    world.reclaim_always = true;
+    world_reopen(&world);
+    world_plan(&world, FAULT_APPLY, apply, for_ever, result);
+    for (unsigned step = 0; step < STEPS; step++) {
+        scenario_step(&world, step);
+    }
+    scenario_expect(&world);
+    world_heal(&world, FAULT_APPLY);
+    world_pass(&world, 5000);
+    assert_int_equal(world.engine->log.failures, 0);
+    scenario_expect(&world);
+    if (durability == ENGINE_CHECKPOINTS) {
+        world_save(&world);
+    }
+    world_reopen(&world);
+    scenario_expect(&world);
+    world_finish(&world);
+}
+
+static void any_write_may_fail(void **state)
+{
+    (void)state;
+    static const enum engine_durability durabilities[] = {
+        ENGINE_CHECKPOINTS, ENGINE_EVERYSEC, ENGINE_ALWAYS};
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned apply = 1; apply <= 24; apply++) {
+            fail_at(apply, DRY_FULL, apply % 2, durabilities[i]);
+            fail_at(apply, DRY_IO, apply % 2, durabilities[i]);
+        }
+    }
+}
+
+/* Nothing is queued, no mark waits: the store must be tried all the same. */
+static void full_store_heals_by_itself(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    put_text(&world, 0, "k", "v");
+    world_plan(&world, FAULT_APPLY, 1, true, DRY_FULL);
+    start_demote(&world, 0, "k");
+    world_settle(&world);
+    assert_int_equal(
+        engine_admit(world.engine, 10, world.now_ms), ENGINE_REFUSE_OOM);
+    world_pass(&world, 5000);
+    assert_int_equal(
+        engine_admit(world.engine, 10, world.now_ms), ENGINE_REFUSE_OOM);
+    world_heal(&world, FAULT_APPLY);
+    world_pass(&world, 2500);
+    assert_int_equal(
+        engine_admit(world.engine, 10, world.now_ms), ENGINE_ADMIT);
+    world_finish(&world);
+}
+
+static void save_tries_again(void **state)
+{
+    struct world world;
+    char reason[200] = "";
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    put_text(&world, 0, "k", "v");
+    world_plan(&world, FAULT_APPLY, 1, true, DRY_IO);
+    assert_int_equal(
+        engine_save(world.engine, world.now_ms, reason, sizeof reason), DRY_IO);
+    assert_string_not_equal(reason, "");
+    world_heal(&world, FAULT_APPLY);
+    world_save(&world);
+    world_reopen(&world);
+    expect_text(&world, 0, "k", "v");
+    world_finish(&world);
+}
+
+/* ---- moves that are taken back ---- */
+
+static void wait_for_reclaim(struct world *world)
+{
+    world->engine->options.dry_maxsize_bytes = 16;
+    for (unsigned i = 0; i < 50 && !world->engine->log.removing; i++) {
+        world->now_ms += 100;
+        engine_cron(world->engine, world->now_ms);
+        dry_workers_wait(world->engine->log.workers, 50);
+        engine_collect(world->engine, world->now_ms);
+    }
+    assert_true(world->engine->log.removing);
+    world->engine->options.dry_maxsize_bytes = 0;
+}
+
+/* Three dry keys whose records are being moved to a store that is full. */
+static void start_moves(struct world *world, enum dry_result result)
+{
+    world_init(world, ENGINE_CHECKPOINTS);
+    const char *const keys[] = {"del", "ttl", "get", "dead"};
+    for (unsigned i = 0; i < 4; i++) {
+        put_text(world, 0, keys[i], keys[i]);
+        make_dry(world, 0, keys[i]);
+    }
+    db_delete(world_db(world, 0), text("dead"), world->now_ms);
+    world_pass(world, 1000);
+    struct fault_plan slow = {.action = FAULT_FAIL,
+        .first = fault_count(world->engine->log.store, FAULT_APPLY) + 1,
+        .for_ever = true,
+        .result = result,
+        .delay_ms = 50};
+    fault_plan(world->engine->log.store, FAULT_APPLY, &slow);
+    wait_for_reclaim(world);
+}
+
+static void moves_taken_back(enum dry_result result)
+{
+    struct world world;
+    struct answer answer = answer_new();
+    start_moves(&world, result);
+    struct db *db = world_db(&world, 0);
+    db_delete(db, text("del"), world.now_ms);
+    db_set_expiry(
+        db, db_find(db, text("ttl"), world.now_ms), world.now_ms + 60000);
+    engine_fetch(world.engine, db, text("get"), &answer.waiter, world.now_ms);
+    world_await(&world, &answer);
+    expect_text(&world, 0, "get", "get"); /* though nothing can be written */
+    expect_text(&world, 0, "ttl", "ttl");
+    world_heal(&world, FAULT_APPLY);
+    world_pass(&world, 5000);
+    world_sane(&world);
+    world_reopen(&world);
+    expect_absent(&world, 0, "del");
+    expect_text(&world, 0, "get", "get");
+    world.now_ms += 60000;
+    expect_absent(&world, 0, "ttl");
+    assert_int_equal(db_size(world_db(&world, 0)), 1);
+    world_finish(&world);
+}
+
+static void moves_to_a_full_store_are_taken_back(void **state)
+{
+    (void)state;
+    moves_taken_back(DRY_FULL);
+}
+
+static void moves_to_a_failing_store_are_taken_back(void **state)
+{
+    (void)state;
+    moves_taken_back(DRY_IO);
+}
+
+/* ---- damage ---- */
+
+/* Passes every row on to the store as if a bit of its payload had flipped on
+ * the way. */
+static void damage(struct world *world, const char *key)
+{
+    struct dry_store *store = world->engine->log.store;
+    const struct entry *entry =
+        db_find(world_db(world, 0), text(key), world->now_ms);
+    uint64_t id = entry_id(entry);
+    char *data = NULL;
+    size_t header_bytes = 0, payload_bytes = 0;
+    assert_int_equal(
+        store->ops->read(store, id, &data, &header_bytes, &payload_bytes),
+        DRY_OK);
+    /* Behind the last record: ids ascend. */
+    data[header_bytes + payload_bytes - 1] ^= 1;
+    uint64_t new_id = world->engine->log.next_id++;
+    struct dry_record record = {.id = new_id,
+        .header = bytes_of(data, header_bytes),
+        .payload = bytes_of(data + header_bytes, payload_bytes)};
+    struct dry_batch_view batch = {.records = &record, .record_count = 1};
+    char reason[160];
+    assert_int_equal(
+        store->ops->apply(store, &batch, reason, sizeof reason), DRY_OK);
+    world->engine->log.committed_id = new_id;
+    free(data);
+}
+
+static enum dry_result fetch_result(struct world *world, const char *key)
+{
+    return world_fetch(world, world_db(world, 0), text(key));
+}
+
+static void damaged_record_is_an_error_for_its_key(void **state)
+{
+    struct world world;
+    char large[3000];
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_settle(&world);
+    uint64_t random = 99;
+    for (size_t i = 0; i < sizeof large; i++) {
+        large[i] = (char)('a' + seed_below(&random, 26));
+    }
+    put_text(&world, 0, "small", "small value");
+    put_text(&world, 0, "good", "good value");
+    db_set_string(world_db(&world, 0), text("large"),
+        bytes_of(large, sizeof large), DB_NO_EXPIRY, world.now_ms);
+    make_dry(&world, 0, "good");
+    make_dry(&world, 0, "small");
+    damage(&world, "small");
+    make_dry(&world, 0, "large");
+    damage(&world, "large");
+    world_reopen(&world);
+    assert_int_equal(db_size(world_db(&world, 0)), 3);
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(fetch_result(&world, "small"), DRY_CORRUPT);
+        assert_int_equal(fetch_result(&world, "large"), DRY_CORRUPT);
+        assert_int_equal(tier_of(&world, 0, "small"), TIER_DRY);
+        expect_text(&world, 0, "good", "good value");
+        if (round == 0) {
+            wait_for_reclaim(&world); /* moved, damage and all */
+            world_pass(&world, 1000);
+        } else {
+            world_reopen(&world);
+        }
+    }
+    put_text(&world, 0, "small", "new");
+    expect_text(&world, 0, "small", "new");
+    world_sane(&world);
+    world_finish(&world);
+}
+
+/* The value in RAM is good: reclaim writes that. */
+static void damaged_record_is_mended_from_memory(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_settle(&world);
+    put_text(&world, 0, "k", "value");
+    make_dry(&world, 0, "k");
+    expect_text(&world, 0, "k", "value");
+    uint64_t id =
+        entry_id(db_find(world_db(&world, 0), text("k"), world.now_ms));
+    put_text(&world, 0, "dead", "value");
+    make_dry(&world, 0, "dead");
+    db_delete(world_db(&world, 0), text("dead"), world.now_ms);
+    world_plan(&world, FAULT_READ, 1, true, DRY_CORRUPT);
+    wait_for_reclaim(&world);
+    world_heal(&world, FAULT_READ);
+    world_pass(&world, 1000);
+    assert_int_not_equal(
+        id, entry_id(db_find(world_db(&world, 0), text("k"), world.now_ms)));
+    world_reopen(&world);
+    expect_text(&world, 0, "k", "value");
+    world_finish(&world);
+}
+
+/* ---- room ---- */
+
+static void fill_value(char *out, size_t size, unsigned key, unsigned version)
+{
+    uint64_t random = key * 1000003u + version + 1;
+    for (size_t i = 0; i < size; i++) {
+        /* Half of them can be packed. */
+        out[i] = key % 2 == 0 ? (char)(seed_next(&random) >> 9)
+                              : (char)('a' + (i / 100 + version) % 26);
+    }
+}
+
+static void set_numbered(
+    struct world *world, unsigned key, unsigned version, size_t size)
+{
+    char name[20], value[8192];
+    snprintf(name, sizeof name, "key:%u", key);
+    fill_value(value, size, key, version);
+    db_set_string(world_db(world, 0), text(name), bytes_of(value, size),
+        DB_NO_EXPIRY, world->now_ms);
+}
+
+static void expect_numbered(
+    struct world *world, unsigned key, unsigned version, size_t size)
+{
+    char name[20], value[8192];
+    snprintf(name, sizeof name, "key:%u", key);
+    fill_value(value, size, key, version);
+    expect_bytes(world, 0, text(name), bytes_of(value, size));
+}
+
+enum { MANY = 1000, MANY_STAY = 100, MANY_BYTES = 8000, MANY_VERSIONS = 25 };
+
+static unsigned many_version(unsigned key)
+{
+    return key < MANY_STAY ? 0 : MANY_VERSIONS - 1;
+}
+
+/* Most are written again and again, in every tier and packed and unpacked on
+ * the way; some stay as they are. */
+static void overwrite_many(struct world *world)
+{
+    char name[20];
+    for (unsigned version = 0; version < MANY_VERSIONS; version++) {
+        for (unsigned key = version == 0 ? 0 : MANY_STAY; key < MANY; key++) {
+            snprintf(name, sizeof name, "key:%u", key);
+            set_numbered(world, key, version, MANY_BYTES);
+            if (version % 3 == 0) {
+                engine_demote(world->engine, world_db(world, 0), text(name),
+                    TIER_DRY, NULL, world->now_ms);
+            }
+        }
+        world_pass(world, 300);
+        for (unsigned key = MANY_STAY; version % 3 == 0 && key < MANY;
+             key += 2) {
+            expect_numbered(world, key, version, MANY_BYTES);
+        }
+        world_sane(world);
+    }
+    world_pass(world, 2000);
+}
+
+/* What the log counts as alive must not drift, or dead records would stay
+ * for ever or live ones be moved for ever. */
+static void overwriting_keeps_the_log_small(void **state)
+{
+    struct world world;
+    uint64_t most = (uint64_t)MANY * (MANY_BYTES + 32);
+    (void)state;
+    world_init(&world, ENGINE_EVERYSEC);
+    overwrite_many(&world);
+    const struct log *log = &world.engine->log;
+    assert_in_range(log->live_bytes, most / 4, most * 17 / 16);
+    assert_true(log->total_bytes < most * 3 / 2 + ((uint64_t)40 << 20));
+    assert_true(log->stats.used_bytes < log->total_bytes * 5 / 4 + (4 << 20));
+    assert_true(log->first_id > MANY_STAY);
+    /* Nothing to do: it stays idle. */
+    uint64_t moved = world.engine->counters.reclaimed_records;
+    assert_true(moved >= MANY_STAY);
+    world_pass(&world, 2000);
+    assert_int_equal(world.engine->counters.reclaimed_records, moved);
+    for (unsigned key = 0; key < MANY; key++) {
+        expect_numbered(&world, key, many_version(key), MANY_BYTES);
+    }
+    world_save(&world);
+    uint64_t total = log->total_bytes, live = log->live_bytes;
+    world_reopen(&world);
+    log = &world.engine->log;
+    assert_int_equal(log->total_bytes, total);
+    assert_int_equal(log->live_bytes, live);
+    world_finish(&world);
+}
+
+/* Small values with long keys, as they are counted before and after. */
+static void restart_counts_the_log_alike(void **state)
+{
+    struct world world;
+    char key[220];
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "%0200u", i);
+        put_text(&world, 0, key, i % 2 == 0 ? "short" : "a little longer");
+    }
+    world_save(&world);
+    for (unsigned i = 0; i < 1000; i += 5) {
+        snprintf(key, sizeof key, "%0200u", i);
+        db_delete(world_db(&world, 0), text(key), world.now_ms);
+    }
+    world_save(&world);
+    const struct log *log = &world.engine->log;
+    uint64_t records = log->total_records;
+    uint64_t total = log->total_bytes, live = log->live_bytes;
+    world_reopen(&world);
+    log = &world.engine->log;
+    assert_int_equal(log->total_records, records);
+    assert_int_equal(log->total_bytes, total);
+    assert_int_equal(log->live_bytes, live);
+    world_sane(&world);
+    world_finish(&world);
+}
+
+static void ten_times_more_than_memory(void **state)
+{
+    struct world world;
+    enum { KEYS = 40000, SIZE = 1500 };
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_round(&world);
+    uint64_t limit = 8 << 20;
+    /* What the process takes besides is not the engine's. */
+    for (unsigned key = 0; key < KEYS; key++) {
+        set_numbered(&world, key, 0, SIZE);
+        engine_set_maxmemory(
+            world.engine, limit + world.engine->overhead_bytes);
+        while (engine_admit(world.engine, SIZE, world.now_ms) == ENGINE_PARK) {
+            world_settle(&world);
+        }
+        engine_turn(world.engine, world.now_ms);
+        engine_collect(world.engine, world.now_ms);
+        assert_true(memory_used(world.engine) - world.engine->overhead_bytes <
+                    limit + ((size_t)4 << 20));
+    }
+    world_settle(&world);
+    assert_int_equal(db_size(world_db(&world, 0)), KEYS);
+    for (unsigned key = 0; key < KEYS; key += 3) {
+        expect_numbered(&world, key, 0, SIZE);
+    }
+    world_sane(&world);
+    world_save(&world);
+    world_reopen(&world);
+    for (unsigned key = 1; key < KEYS; key += 30) {
+        expect_numbered(&world, key, 0, SIZE);
+    }
+    world_finish(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_write_may_fail),
+        cmocka_unit_test(full_store_heals_by_itself),
+        cmocka_unit_test(save_tries_again),
+        cmocka_unit_test(moves_to_a_full_store_are_taken_back),
+        cmocka_unit_test(moves_to_a_failing_store_are_taken_back),
+        cmocka_unit_test(damaged_record_is_an_error_for_its_key),
+        cmocka_unit_test(damaged_record_is_mended_from_memory),
+        cmocka_unit_test(overwriting_keeps_the_log_small),
+        cmocka_unit_test(restart_counts_the_log_alike),
+        cmocka_unit_test(ten_times_more_than_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

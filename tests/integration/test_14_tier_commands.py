@@ -3,6 +3,7 @@ must not move it."""
 
 import pytest
 
+from support.resp import encode
 from support.server import wait_until
 
 LARDER_CONFIG = ["enable-debug-command yes", "save ''"]
@@ -145,6 +146,49 @@ def test_a_mover_may_go(one, larder):
     wait_until(lambda: one.command(
         "TIER", "FLUSH", "all").startswith(b":"), what="another move")
     assert one.command("DBSIZE") == b":5000\r\n"
+
+
+def test_a_mover_may_be_killed(one, larder):
+    assert one.command(
+        "DEBUG", "POPULATE", "20000", "key", "200") == b"+OK\r\n"
+    for _ in range(10):
+        mover = larder.connect()
+        mover_id = mover.command("CLIENT", "ID")[1:-2]
+        mover.send(b"TIER FLUSH all\r\n")
+        one.command("GET", "key:1")
+        assert one.command("CLIENT", "KILL", "ID", mover_id) == b":1\r\n"
+        mover.close()
+    assert one.command("TIER", "FLUSH", "all").startswith(b":")
+    assert one.command("DBSIZE") == b":20000\r\n"
+
+
+def test_a_database_that_goes_while_it_is_moved(one, larder):
+    assert one.command(
+        "DEBUG", "POPULATE", "20000", "key", "200") == b"+OK\r\n"
+    with larder.connect() as mover:
+        mover.send(b"TIER FLUSH all\r\n")
+        one.command("SWAPDB", "0", "1")
+        one.command("FLUSHALL")
+        assert mover.read_reply().startswith(b":")
+    assert one.command("DBSIZE") == b":0\r\n"
+    assert count(one, "hot_keys") + count(one, "dry_keys") == 0
+
+
+def test_several_move_the_same_keys(one, larder):
+    keys = ["key:%d" % i for i in range(1000)]
+    for key in keys:
+        one.command("SET", key, "value of " + key)
+    movers = [larder.connect() for _ in range(5)]
+    for mover in movers:
+        mover.send(encode("TIER", "DEMOTE", *keys, "TO", "dry"))
+    one.send(encode("TIER", "PROMOTE", *keys[:500]))
+    for mover in movers:
+        assert mover.read_reply().startswith(b":")
+        mover.close()
+    assert one.read_reply() == b":500\r\n"
+    for key in keys:
+        assert one.command("GET", key).endswith(
+            b"\r\nvalue of %s\r\n" % key.encode())
 
 
 @pytest.mark.parametrize("command, error", [

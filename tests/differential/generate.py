@@ -138,11 +138,11 @@ class Generator:
         return [("sync", None)]
 
     def short_lives(self):
+        """Each for another key: one may be gone at once."""
         p = self.pool
         commands = []
-        for _ in range(p.random.randint(1, 4)):
+        for key in sorted({p.key() for _ in range(p.random.randint(1, 4))}):
             ms = b"%d" % p.random.randint(1, SHORT_LIFE_MS)
-            key = p.key()
             commands.append(p.choice([
                 [b"PEXPIRE", key, ms],
                 [b"SET", key, p.value(), b"PX", ms],

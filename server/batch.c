@@ -75,6 +75,7 @@ enum batch_result batch_run(struct conn *conn, struct batch *batch)
 {
     struct dispatch_input input;
     enum dry_result result;
+    conn->server->run_ticks = clock_ticks();
     while (batch->next < batch->count) {
         const struct batch_command *command = &batch->commands[batch->next];
         size_t first = command->parsed.first;

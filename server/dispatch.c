@@ -12,30 +12,51 @@
 /* As much of a client's words as an error shows. */
 #define SHOWN_BYTES 128
 
-static unsigned cache_slot(struct bytes name)
+/* A name of at most 16 bytes as two numbers: together with its size they are
+ * the name. */
+static void pack_name(struct bytes name, uint64_t packed[2])
 {
-    const unsigned char *data = (const unsigned char *)name.data;
-    unsigned mixed = data[0] * 33U + data[name.size / 2] * 5U +
-                     data[name.size - 1] + (unsigned)name.size;
-    return mixed % COMMAND_CACHE_SLOTS;
+    packed[0] = packed[1] = 0;
+    if (name.size >= 8) {
+        memcpy(&packed[0], name.data, 8);
+        memcpy(&packed[1], name.data + name.size - 8, 8);
+    } else if (name.size >= 4) {
+        memcpy(&packed[0], name.data, 4);
+        memcpy(&packed[1], name.data + name.size - 4, 4);
+    } else {
+        packed[0] = (unsigned char)name.data[0];
+        packed[1] = (unsigned char)name.data[name.size / 2] * 256U +
+                    (unsigned char)name.data[name.size - 1];
+    }
+}
+
+static void fill_cache_slot(struct command_cache_slot *slot,
+    const struct config *config, struct bytes name, const uint64_t packed[2])
+{
+    slot->packed[0] = packed[0];
+    slot->packed[1] = packed[1];
+    slot->size = name.size;
+    slot->row = config_find_command(config, name);
+    slot->is_container = slot->row != NULL && command_is_container(slot->row);
 }
 
 const struct command *command_cache_find(struct command_cache *cache,
     const struct config *config, struct bytes name, bool *is_container)
 {
-    if (name.size == 0 || name.size > sizeof(cache->slots[0].name)) {
+    uint64_t packed[2];
+    if (name.size == 0 || name.size > COMMAND_CACHE_NAME_MAX) {
         const struct command *row = config_find_command(config, name);
         *is_container = row != NULL && command_is_container(row);
         return row;
     }
-    struct command_cache_slot *slot = &cache->slots[cache_slot(name)];
-    if (slot->size != name.size ||
-        memcmp(slot->name, name.data, name.size) != 0) {
-        memcpy(slot->name, name.data, name.size);
-        slot->size = name.size;
-        slot->row = config_find_command(config, name);
-        slot->is_container =
-            slot->row != NULL && command_is_container(slot->row);
+    pack_name(name, packed);
+    uint64_t mixed =
+        (packed[0] ^ (packed[1] << 7)) * UINT64_C(0x9e3779b97f4a7c15);
+    struct command_cache_slot *slot =
+        &cache->slots[mixed >> (64 - COMMAND_CACHE_BITS)];
+    if (slot->packed[0] != packed[0] || slot->packed[1] != packed[1] ||
+        slot->size != name.size) {
+        fill_cache_slot(slot, config, name, packed);
     }
     *is_container = slot->is_container;
     return slot->row;
@@ -243,7 +264,7 @@ static enum dispatch_result wait_for_turn(
             return result;
         }
     }
-    if (row->needs != need_none &&
+    if (row->needs != need_none && db_tier_size(request->db, TIER_DRY) > 0 &&
         request_each_dry_key(request, on_dry_key, NULL)) {
         return DISPATCH_NEEDS_FETCH;
     }
@@ -365,7 +386,6 @@ static enum dispatch_result run(struct request *request)
 {
     struct conn *conn = request->conn;
     uint64_t errors = request->reply->errors;
-    uint64_t start_ticks = clock_ticks();
     conn->last_command = request->command; /* CLIENT INFO names itself */
     bool untouched = (conn->flags & CONN_NO_TOUCH) != 0 &&
                      request->command->handler != cmd_touch;
@@ -376,7 +396,9 @@ static enum dispatch_result run(struct request *request)
     if (untouched) {
         engine_ignore_uses(request->engine, false);
     }
-    uint64_t ticks = clock_ticks() - start_ticks;
+    uint64_t now_ticks = clock_ticks();
+    uint64_t ticks = now_ticks - request->server->run_ticks;
+    request->server->run_ticks = now_ticks;
     if ((conn->flags & CONN_PARKED) != 0) {
         scratch_reset(request->scratch);
         return DISPATCH_PARKED;

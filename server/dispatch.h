@@ -14,14 +14,15 @@ struct request;
 
 /* Rows found lately, by the very bytes of the name: pipelines use few names
  * and spell them alike. Zeroed struct = empty. */
-#define COMMAND_CACHE_SLOTS 64
+#define COMMAND_CACHE_BITS 6
+#define COMMAND_CACHE_NAME_MAX 16
 struct command_cache {
     struct command_cache_slot {
-        char name[16];
+        uint64_t packed[2]; /* the name, with its size */
         size_t size;
         const struct command *row;
         bool is_container;
-    } slots[COMMAND_CACHE_SLOTS];
+    } slots[1 << COMMAND_CACHE_BITS];
 };
 /* As config_find_command, but quick; *is_container as command_is_container.
  * Always the same `config` for a cache. */

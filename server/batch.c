@@ -129,18 +129,26 @@ static void maybe_yield(struct conn *conn, uint64_t start_ticks)
     }
 }
 
+/* The parser has no words for a command that exceeds
+ * client-query-buffer-limit: nobody would read them. */
 static void answer_protocol_error(struct conn *conn)
 {
     struct server *server = conn->server;
-    if (conn->parser.error[0] != '\0') {
-        server->reply.version = conn->resp_version;
-        server->reply.muted = false;
-        reply_error(&server->reply, "%s", conn->parser.error);
-        stats_count_error(&server->stats, "ERR");
-    }
-    log_line(&server->log, LOG_VERBOSE, "Client id=%llu sent bad input: %s",
-        (unsigned long long)conn->id, conn->parser.error);
+    const char *error = conn->parser.error;
     conn->flags |= CONN_CLOSE_AFTER_REPLY;
+    if (error[0] == '\0') {
+        server->stats.query_limit_disconnections++;
+        log_line(&server->log, LOG_WARNING,
+            "Closing client id=%llu that reached max query buffer length",
+            (unsigned long long)conn->id);
+        return;
+    }
+    server->reply.version = conn->resp_version;
+    server->reply.muted = false;
+    reply_error(&server->reply, "%s", error);
+    stats_count_error(&server->stats, "ERR");
+    log_line(&server->log, LOG_VERBOSE, "Client id=%llu sent bad input: %s",
+        (unsigned long long)conn->id, error);
 }
 
 enum batch_result batch_run_input(

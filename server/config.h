@@ -97,6 +97,7 @@ struct config {
     uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
     int64_t dry_readers;  /* reader threads; ours */
     bool appendonly;
+    bool stop_writes_on_bgsave_error;
 
     /* the process */
     bool daemonize;

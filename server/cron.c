@@ -163,6 +163,10 @@ static void on_cron(uv_timer_t *timer)
             maybe_checkpoint(server, now_ms);
         }
     }
+    if (server->ready != NULL) {
+        /* The loop would sleep before its next turn otherwise. */
+        server_keep_turning(server, true);
+    }
 }
 
 static uint64_t period_ms(const struct server *server)

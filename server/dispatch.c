@@ -150,7 +150,8 @@ static bool may_run(struct request *request)
             request->reply, "LOADING Redis is loading the dataset in memory");
         return false;
     }
-    if (server->checkpoint_failed && (row->flags & CMD_WRITE) != 0) {
+    if (server->checkpoint_failed && (row->flags & CMD_WRITE) != 0 &&
+        server->config.stop_writes_on_bgsave_error) {
         reply_error(request->reply,
             "MISCONF Redis is configured to save RDB snapshots, but it's "
             "currently unable to persist to disk. Commands that may modify "

@@ -30,7 +30,7 @@ static void on_spin(uv_idle_t *handle)
     (void)handle; /* being active keeps the loop from sleeping */
 }
 
-static void set_spinning(struct server *server, bool wanted)
+void server_keep_turning(struct server *server, bool wanted)
 {
     if (wanted) {
         uv_idle_start(&server->spin, on_spin);
@@ -95,7 +95,7 @@ static void on_turn(uv_check_t *handle)
         more = server->engine_has_more;
     }
     conn_flush_list(server);
-    set_spinning(server, more || server->ready != NULL || server->input_seen);
+    server_keep_turning(server, more || server->ready != NULL || server->input_seen);
 }
 
 static void on_engine_wake(uv_async_t *handle)
@@ -269,7 +269,7 @@ int server_run(struct server *server)
     server->loading = true;
     if (create_engine(server) && listen_open(server)) {
         cron_start(server);
-        set_spinning(server, true);
+        server_keep_turning(server, true);
         uv_run(&server->loop, UV_RUN_DEFAULT);
     } else {
         server->exit_code = 1;

@@ -103,6 +103,8 @@ uint64_t server_maxmemory_bytes(const struct config *config);
 /* What is worked out from the configuration once instead of with every
  * command: at start and after CONFIG SET. */
 void server_apply_config(struct server *server);
+/* Whether the loop must not sleep before its next turn. */
+void server_keep_turning(struct server *server, bool wanted);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
 

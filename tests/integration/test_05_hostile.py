@@ -45,15 +45,20 @@ def reset(connection):
 
 def settled(server):
     """Nobody waits any more and every dead connection is forgotten."""
+    seen = {}
+
     def quiet():
-        clients, tiers = server.info("clients"), server.info("tiers")
-        return (clients["connected_clients"] == 1
-                and clients["blocked_clients"] == 0
-                and tiers["fetches_pending"] == 0
-                and tiers["writers_parked"] == 0)
+        info = dict(server.info("clients"), **server.info("tiers"))
+        seen.update({name: info[name] for name in (
+            "connected_clients", "blocked_clients", "fetches_pending",
+            "writers_parked")})
+        return list(seen.values()) == [1, 0, 0, 0]
 
     server.disconnect_clients()
-    wait_until(quiet, 20, 0.1, "the server is at rest")
+    try:
+        wait_until(quiet, 20 / PATIENCE, 0.1, "the server is at rest")
+    except AssertionError:
+        pytest.fail("the server is not at rest: %s" % seen)
 
 
 @pytest.fixture(autouse=True)

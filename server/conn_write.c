@@ -103,6 +103,7 @@ static void consume(struct conn *conn, size_t size)
     conn->server->queued_output_bytes -= size;
     while (size > 0) {
         struct segment *first = conn->output_first;
+        check(first != NULL);
         size_t left = first->size - first->start;
         if (size < left) {
             first->start += size;

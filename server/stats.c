@@ -82,7 +82,7 @@ static void free_errors(struct stats *stats)
     struct error_stat *error, *next;
     HASH_ITER(hh, stats->errors, error, next)
     {
-        HASH_DEL(stats->errors, error);
+        HASH_DEL(stats->errors, error); /* NOLINT: uthash looks freed */
         free(error);
     }
 }

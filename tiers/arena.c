@@ -40,6 +40,7 @@ static size_t class_bytes(unsigned size_class)
     }
     unsigned step = (size_class - 16) / 16;
     size_t part = (size_class - 16) % 16;
+    check(step < 16);
     return ((17 + part) << step) << 3;
 }
 

@@ -254,7 +254,7 @@ void fetch_close(struct engine *engine)
     struct fetch *fetch = NULL, *next = NULL;
     HASH_ITER(hh, engine->fetches, fetch, next)
     {
-        HASH_DEL(engine->fetches, fetch);
+        HASH_DEL(engine->fetches, fetch); /* NOLINT: uthash looks freed */
         free(fetch->job.data);
         free(fetch);
     }

@@ -72,7 +72,7 @@ static unsigned match_tag(const struct bucket *bucket, uint8_t tag)
 static struct segment *segment_of(const struct index *index, uint64_t hash)
 {
     size_t at = index->depth == 0 ? 0 : hash >> (64 - index->depth);
-    return index->directory[at];
+    return index->directory[at]; /* NOLINT: one that was split is not in it */
 }
 
 static uint32_t home_of(const struct segment *segment, uint64_t hash)
@@ -427,6 +427,7 @@ void index_prefetch(const struct index *index, uint64_t hash, unsigned stage)
 static uint64_t position_of(
     const struct segment *segment, uint64_t prefix, uint32_t bucket)
 {
+    check(segment->bucket_count > 0);
     uint128 rest = (uint128)bucket << 64;
     rest = (rest + segment->bucket_count - 1) / segment->bucket_count;
     unsigned shift = 64 - INDEX_POSITION_BITS;

@@ -172,6 +172,7 @@ static void reply_text(struct request *request, const struct lcs *lcs)
         if (match.size == 0) {
             break;
         }
+        check(lcs->a.data != NULL);
         start -= match.size;
         memcpy(start, lcs->a.data + i, match.size);
     }

@@ -85,6 +85,7 @@ struct log {
     struct batch *sealed, *last_sealed; /* oldest first; the first may be
                                            with the writer */
     bool applying;
+    bool closing; /* nothing new is begun */
     size_t sealed_bytes;
     uint64_t next_sequence; /* of the batch that is open or comes next */
     uint64_t committed_sequence, synced_sequence;
@@ -246,6 +247,7 @@ void fetch_after_commit(struct engine *engine);
 /* Ends the fetches of records that will never be committed. */
 void fetch_after_abandon(struct engine *engine);
 void fetch_close(struct engine *engine);
+/* Starts a round if there is much to take back. */
 void reclaim_cron(struct engine *engine);
 void reclaim_close(struct engine *engine);
 void expire_turn(struct engine *engine, uint64_t deadline_us);

@@ -446,6 +446,7 @@ static void on_applied(struct dry_job *job)
     struct batch *batch = (struct batch *)job;
     struct engine *engine = batch->engine;
     struct log *log = &engine->log;
+    bool reclaimed = batch->job.batch.keep_from != 0;
     log->applying = false;
     if (job->result != DRY_OK) {
         apply_failed(engine, batch);
@@ -455,6 +456,9 @@ static void on_applied(struct dry_job *job)
     apply_next(engine);
     sink_committed(engine);
     fetch_after_commit(engine);
+    if (reclaimed) {
+        reclaim_cron(engine); /* overwriting may be faster than the clock */
+    }
     waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
     waiters_run(&engine->sync_waiters, log->synced_sequence, DRY_OK);
 }

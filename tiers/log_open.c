@@ -146,6 +146,7 @@ bool log_load_keyspaces(struct engine *engine, char *reason, size_t reason_size)
 void log_close(struct engine *engine)
 {
     struct log *log = &engine->log;
+    log->closing = true;
     if (log->workers != NULL) {
         dry_workers_destroy(log->workers);
     }

@@ -199,8 +199,8 @@ static bool wasteful(const struct engine *engine)
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
-    if (log->store == NULL || engine->reclaim != NULL || !wasteful(engine) ||
-        log->first_id > log->committed_id) {
+    if (log->store == NULL || log->closing || engine->reclaim != NULL ||
+        !wasteful(engine) || log->first_id > log->committed_id) {
         return;
     }
     if (log->removing || (log->failures > 0 && !log->full)) {

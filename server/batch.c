@@ -18,8 +18,7 @@ static enum resp_result parse_ahead(
     struct conn *conn, struct batch *batch, const char *window, size_t size)
 {
     struct server *server = conn->server;
-    bool authenticated = (conn->flags & CONN_AUTHENTICATED) != 0;
-    unsigned limit = authenticated ? BATCH_COMMANDS : 1;
+    unsigned limit = conn_is_admitted(conn) ? BATCH_COMMANDS : 1;
     enum resp_result result = RESP_COMMAND;
     conn->parser.limits = conn_limits(conn);
     batch->count = 0;

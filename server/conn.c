@@ -71,11 +71,16 @@ struct conn *conn_create(
     return conn;
 }
 
+bool conn_is_admitted(const struct conn *conn)
+{
+    return (conn->flags & CONN_AUTHENTICATED) != 0 ||
+           conn->server->config.requirepass[0] == '\0';
+}
+
 const struct resp_limits *conn_limits(const struct conn *conn)
 {
     const struct server *server = conn->server;
-    return (conn->flags & CONN_AUTHENTICATED) ? &server->limits
-                                              : &server->guest_limits;
+    return conn_is_admitted(conn) ? &server->limits : &server->guest_limits;
 }
 
 /* The one place where a connection is freed. */

@@ -116,6 +116,8 @@ void conn_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
 void conn_local_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
 /* Whether the peer is on this machine: Unix socket or loopback address. */
 bool conn_is_local(struct conn *conn);
+/* Whether it may run commands: it gave the password, or there is none. */
+bool conn_is_admitted(const struct conn *conn);
 /* The socket's file descriptor, or -1. */
 int conn_fd(const struct conn *conn);
 

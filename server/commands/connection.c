@@ -158,8 +158,7 @@ void cmd_hello(struct request *request)
     if (!hello_options(request)) {
         return;
     }
-    bool open = request->server->config.requirepass[0] == '\0';
-    if (!open && (conn->flags & CONN_AUTHENTICATED) == 0) {
+    if (!conn_is_admitted(conn)) {
         reply_error(request->reply,
             "NOAUTH HELLO must be called with the client already "
             "authenticated, otherwise the HELLO AUTH <user> <pass> "

@@ -210,3 +210,29 @@ def test_closed_is_noticed(larder):
     connection.command("QUIT")
     with pytest.raises((Closed, OSError)):
         connection.command("PING")
+
+
+def test_a_password_that_comes_and_goes(start_larder, start_oracle):
+    """Who is in stays in; RESET asks again; without a password all are in."""
+    told = []
+    for server in (start_larder(), start_oracle()):
+        with server.connect() as early, server.connect() as other:
+            replies = [
+                early.command("CONFIG", "SET", "requirepass", "secret"),
+                early.command("PING"), other.command("PING"),
+                other.command("RESET"), other.command("PING"),
+                other.command("HELLO", "2", "AUTH", "default", "no"),
+                other.command("AUTH", "secret"), other.command("PING"),
+                other.command("RESET"), other.command("PING"),
+            ]
+            with server.connect() as late:
+                replies += [
+                    late.command("PING"),
+                    early.command("CONFIG", "SET", "requirepass", ""),
+                    late.command("PING"), other.command("PING"),
+                    early.command("CONFIG", "SET", "requirepass", "again"),
+                    late.command("PING"), early.command("PING"),
+                    early.command("CONFIG", "SET", "requirepass", ""),
+                ]
+        told.append(replies)
+    assert told[0] == told[1]

@@ -268,7 +268,7 @@ class Server:
         try:
             return client.info(section) if section else client.info()
         finally:
-            client.close()
+            client.connection_pool.disconnect()
 
     def ping_ms(self):
         """How long a PING on a new connection takes."""

@@ -138,6 +138,14 @@ void engine_destroy(struct engine *engine)
 
 /* ---- the loop's duties ---- */
 
+/* The readers are woken once for everything that was asked for. */
+static void flush_reads(struct engine *engine)
+{
+    if (engine->log.workers != NULL) {
+        dry_workers_flush(engine->log.workers);
+    }
+}
+
 void engine_collect(struct engine *engine, int64_t now_ms)
 {
     engine->now_ms = now_ms;
@@ -145,6 +153,7 @@ void engine_collect(struct engine *engine, int64_t now_ms)
         dry_workers_collect(engine->log.workers);
     }
     memory_turn(engine);
+    flush_reads(engine);
 }
 
 /* Frees flushed databases a little at a time. True: more to do. */
@@ -174,6 +183,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     checkpoint_turn(engine, deadline_us);
     log_turn(engine);
     memory_turn(engine);
+    flush_reads(engine);
     bool sinking = memory_pressing(engine) && log_has_room(engine) &&
                    engine->room_waiters.first != NULL &&
                    memory_can_sink(engine);
@@ -197,6 +207,7 @@ void engine_cron(struct engine *engine, int64_t now_ms)
     reclaim_cron(engine);
     checkpoint_turn(engine, deadline_us);
     log_cron(engine);
+    flush_reads(engine);
 }
 
 /* ---- databases ---- */

@@ -4,11 +4,16 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Jobs that a reader takes at once at most. */
+#define TAKE_MAX 16
+
 /* Jobs in the order they were given. */
 struct queue {
     pthread_mutex_t lock;
     pthread_cond_t filled; /* someone sleeps only when `sleepers` > 0 */
     struct dry_job *first, **end;
+    unsigned count;
+    unsigned takers; /* threads that share the queue */
     unsigned sleepers;
     bool closed;
 };
@@ -26,15 +31,19 @@ struct dry_workers {
     pthread_cond_t completed;
     struct dry_job *first, **end;
 
-    size_t reading, applying; /* the engine thread's */
+    /* The engine thread's. */
+    struct dry_job *kept, **kept_end; /* reads not yet handed over */
+    unsigned kept_count;
+    size_t reading, applying;
 };
 
 /* ---- queues ---- */
 
-static void queue_init(struct queue *queue)
+static void queue_init(struct queue *queue, unsigned takers)
 {
     *queue = (struct queue){.first = NULL};
     queue->end = &queue->first;
+    queue->takers = takers;
     pthread_mutex_init(&queue->lock, NULL);
     pthread_cond_init(&queue->filled, NULL);
 }
@@ -46,15 +55,17 @@ static void queue_finish(struct queue *queue)
     pthread_cond_destroy(&queue->filled);
 }
 
-static void queue_push(struct queue *queue, struct dry_job *job)
+/* Adds a list of `count` jobs that ends at `end`. */
+static void queue_push(struct queue *queue, struct dry_job *first,
+    struct dry_job **end, unsigned count)
 {
-    job->next = NULL;
     pthread_mutex_lock(&queue->lock);
-    *queue->end = job;
-    queue->end = &job->next;
-    bool sleeping = queue->sleepers > 0;
+    *queue->end = first;
+    queue->end = end;
+    queue->count += count;
+    unsigned wake = queue->sleepers < count ? queue->sleepers : count;
     pthread_mutex_unlock(&queue->lock);
-    if (sleeping) {
+    for (unsigned i = 0; i < wake; i++) {
         pthread_cond_signal(&queue->filled);
     }
 }
@@ -67,8 +78,9 @@ static void queue_close(struct queue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
-/* The oldest job, waiting for one; NULL when closed and empty. */
-static struct dry_job *queue_pop(struct queue *queue)
+/* The oldest jobs, a fair share of what there is, waiting for one; NULL when
+ * closed and empty. */
+static struct dry_job *queue_take(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
     while (queue->first == NULL && !queue->closed) {
@@ -76,15 +88,23 @@ static struct dry_job *queue_pop(struct queue *queue)
         pthread_cond_wait(&queue->filled, &queue->lock);
         queue->sleepers--;
     }
-    struct dry_job *job = queue->first;
-    if (job != NULL) {
-        queue->first = job->next;
+    struct dry_job *first = queue->first;
+    struct dry_job **end = &queue->first;
+    unsigned share = (queue->count + queue->takers - 1) / queue->takers;
+    share = share < TAKE_MAX ? share : TAKE_MAX;
+    for (; share > 0 && *end != NULL; share--) {
+        end = &(*end)->next;
+        queue->count--;
+    }
+    if (first != NULL) {
+        queue->first = *end;
+        *end = NULL;
         if (queue->first == NULL) {
             queue->end = &queue->first;
         }
     }
     pthread_mutex_unlock(&queue->lock);
-    return job;
+    return first;
 }
 
 /* ---- threads ---- */
@@ -106,13 +126,14 @@ static void run_job(struct dry_store *store, struct dry_job *job)
     }
 }
 
-static void complete(struct dry_workers *workers, struct dry_job *job)
+/* Adds a list of jobs to the completed ones. */
+static void complete(
+    struct dry_workers *workers, struct dry_job *first, struct dry_job **end)
 {
-    job->next = NULL;
     pthread_mutex_lock(&workers->lock);
     bool was_empty = workers->first == NULL;
-    *workers->end = job;
-    workers->end = &job->next;
+    *workers->end = first;
+    workers->end = end;
     if (was_empty) {
         pthread_cond_signal(&workers->completed);
     }
@@ -124,10 +145,13 @@ static void complete(struct dry_workers *workers, struct dry_job *job)
 
 static void run_queue(struct dry_workers *workers, struct queue *queue)
 {
-    struct dry_job *job;
-    while ((job = queue_pop(queue)) != NULL) {
-        run_job(workers->store, job);
-        complete(workers, job);
+    struct dry_job *first;
+    while ((first = queue_take(queue)) != NULL) {
+        struct dry_job **end = &first;
+        for (; *end != NULL; end = &(*end)->next) {
+            run_job(workers->store, *end);
+        }
+        complete(workers, first, end);
     }
 }
 
@@ -156,8 +180,9 @@ struct dry_workers *dry_workers_create(struct dry_store *store,
     workers->wake = wake;
     workers->context = context;
     workers->end = &workers->first;
-    queue_init(&workers->writes);
-    queue_init(&workers->reads);
+    queue_init(&workers->writes, 1);
+    queue_init(&workers->reads, reader_count);
+    workers->kept_end = &workers->kept;
     pthread_mutex_init(&workers->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -205,12 +230,26 @@ void dry_workers_submit(struct dry_workers *workers, struct dry_job *job)
     job->result = DRY_OK;
     job->data = NULL;
     job->reason[0] = '\0';
+    job->next = NULL;
     if (job->kind == DRY_JOB_APPLY) {
         workers->applying++;
-        queue_push(&workers->writes, job);
+        queue_push(&workers->writes, job, &job->next, 1);
     } else {
         workers->reading++;
-        queue_push(&workers->reads, job);
+        *workers->kept_end = job;
+        workers->kept_end = &job->next;
+        workers->kept_count++;
+    }
+}
+
+void dry_workers_flush(struct dry_workers *workers)
+{
+    if (workers->kept != NULL) {
+        queue_push(&workers->reads, workers->kept, workers->kept_end,
+            workers->kept_count);
+        workers->kept = NULL;
+        workers->kept_end = &workers->kept;
+        workers->kept_count = 0;
     }
 }
 
@@ -232,12 +271,14 @@ size_t dry_workers_collect(struct dry_workers *workers)
         job = next;
         count++;
     }
+    dry_workers_flush(workers);
     return count;
 }
 
 void dry_workers_wait(struct dry_workers *workers, unsigned timeout_ms)
 {
     struct timespec until;
+    dry_workers_flush(workers);
     clock_gettime(CLOCK_MONOTONIC, &until);
     uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)timeout_ms * 1000000;
     until.tv_sec += (time_t)(ns / 1000000000);

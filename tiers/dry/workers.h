@@ -40,13 +40,18 @@ struct dry_workers *dry_workers_create(struct dry_store *store,
     unsigned reader_count, void (*wake)(void *context), void *context);
 /* Finishes what is queued, joins the threads, collects. NULL is allowed. */
 void dry_workers_destroy(struct dry_workers *workers);
-/* Engine thread. Never blocks. */
+/* Engine thread. Never blocks. Reads are kept back until dry_workers_flush,
+ * so that the readers are woken once for all that a round of input needs. */
 void dry_workers_submit(struct dry_workers *workers, struct dry_job *job);
+/* Hands the reads kept back to the readers. Engine thread. */
+void dry_workers_flush(struct dry_workers *workers);
 /* Calls done() of every completed job, oldest first; how many there were.
- * Engine thread. done() may submit again and may free its job. */
+ * Engine thread. done() may submit again and may free its job; what it
+ * submits is flushed. */
 size_t dry_workers_collect(struct dry_workers *workers);
-/* Blocks until at least one job is complete or `timeout_ms` has passed; for
- * shutdown, SAVE and the bounded synchronous read. Engine thread. */
+/* Flushes, then blocks until at least one job is complete or `timeout_ms` has
+ * passed; for shutdown, SAVE and the bounded synchronous read. Engine thread.
+ */
 void dry_workers_wait(struct dry_workers *workers, unsigned timeout_ms);
 /* Jobs queued or running: reads, applies. Engine thread. */
 size_t dry_workers_reading(const struct dry_workers *workers);

@@ -95,7 +95,8 @@ static void on_turn(uv_check_t *handle)
         more = server->engine_has_more;
     }
     conn_flush_list(server);
-    server_keep_turning(server, more || server->ready != NULL || server->input_seen);
+    server_keep_turning(
+        server, more || server->ready != NULL || server->input_seen);
 }
 
 static void on_engine_wake(uv_async_t *handle)

@@ -102,6 +102,8 @@ struct log {
     /* A failing store. */
     unsigned failures; /* in a row */
     bool full;
+    bool full_for_all;           /* even for what frees room */
+    bool wrote_while_full;       /* more than deletions since it is full */
     int64_t failed_ms, retry_ms; /* when, and how long to wait */
     char error[200];
     /* What of the log is alive. */

@@ -201,6 +201,7 @@ void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
 void log_queue(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct log *log = &space->engine->log;
+    log->wrote_while_full |= log->full;
     if ((entry->bits & ENTRY_QUEUED) || !writes_at_once(space->engine) ||
         log->store == NULL) {
         return;
@@ -326,8 +327,12 @@ static void apply_next(struct engine *engine)
 {
     struct log *log = &engine->log;
     struct batch *batch = log->sealed;
-    if (batch == NULL || log->applying ||
-        !is_due(engine, log->failed_ms, log->retry_ms)) {
+    if (batch == NULL || log->applying) {
+        return;
+    }
+    /* What frees room does not wait for room. */
+    bool passes = log->full && batch->job.batch.frees && !log->full_for_all;
+    if (!passes && !is_due(engine, log->failed_ms, log->retry_ms)) {
         return;
     }
     log->applying = true;
@@ -392,7 +397,12 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     }
     snprintf(log->error, sizeof log->error, "%s", batch->job.reason);
     log->failures++;
+    /* Deletions may have come since the disk was full, which can pass. */
+    uint64_t failed = log->full && !log->wrote_while_full
+                          ? log->last_sealed->sequence
+                          : UINT64_MAX;
     log->full = result == DRY_FULL;
+    log->full_for_all = log->full && batch->job.batch.frees;
     engine->counters.store_errors++;
     unsigned doublings = log->failures < 6 ? log->failures : 6;
     int64_t delay_ms = RETRY_MIN_MS << doublings;
@@ -400,8 +410,9 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     log->retry_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
     if (log->full || log->failures >= FAILURES_MAX) {
         log_abandon_sealed(engine);
-        waiters_run(&engine->sync_waiters, UINT64_MAX, result);
-        waiters_run(&engine->commit_waiters, UINT64_MAX, result);
+        log->wrote_while_full = false;
+        waiters_run(&engine->sync_waiters, failed, result);
+        waiters_run(&engine->commit_waiters, failed, result);
         fetch_after_abandon(engine);
     }
 }
@@ -428,7 +439,10 @@ static void apply_done(struct engine *engine, struct batch *batch)
         log->total_bytes -= log->removing_bytes;
         log->removing_records = log->removing_bytes = 0;
     }
-    if (log->failures > 0) {
+    if (log->full && batch->job.batch.frees) {
+        log->full_for_all = false;
+        log->retry_ms = 0; /* there may be room for all now */
+    } else if (log->failures > 0) {
         engine->options.log(
             engine->options.context, 2, "The dry store can be written again");
         log->failures = 0;
@@ -485,6 +499,13 @@ static bool has_writes(const struct log *log)
            log->keyspaces_changed;
 }
 
+/* Deletions pass a full disk, so they go without what needs room. */
+static void seal_marks(struct engine *engine)
+{
+    append_marks(engine);
+    log_seal(engine, false, 0);
+}
+
 void log_turn(struct engine *engine)
 {
     struct log *log = &engine->log;
@@ -493,6 +514,10 @@ void log_turn(struct engine *engine)
     }
     apply_next(engine);
     if (log->failures > 0) {
+        if (log->full && !log->wrote_while_full && log->mark_count > 0 &&
+            log->open == NULL && log->sealed == NULL) {
+            seal_marks(engine);
+        }
         return;
     }
     if (engine->options.durability == ENGINE_ALWAYS) {

@@ -105,8 +105,10 @@ bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter)
     if (engine->options.durability != ENGINE_ALWAYS || log->store == NULL) {
         return false;
     }
-    bool pending = log->open != NULL || log->queue_count > 0 ||
-                   log->mark_count > 0 || log->keyspaces_changed;
+    /* What a full disk has refused was not this one's. */
+    bool refused = log->full && !log->wrote_while_full;
+    bool pending = log->mark_count > 0 || log->keyspaces_changed ||
+                   (!refused && (log->open != NULL || log->queue_count > 0));
     uint64_t sequence = pending ? log->next_sequence : log->next_sequence - 1;
     if (sequence <= log->synced_sequence) {
         return false;

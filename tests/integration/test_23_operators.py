@@ -146,3 +146,56 @@ def test_maxmemory_is_live(start_larder):
     assert client.dbsize() == 40000
     assert client.get("k77") == "77-" * 200
     client.close()
+
+
+def test_durability_is_live(start_larder):
+    """CONFIG SET appendonly and appendfsync hold from the next write on; what
+    came before is not forgotten either."""
+    server = start_larder('save ""', "appendonly no")
+    client = server.client(decode_responses=True)
+    client.set("early", "1")
+    assert client.config_set("appendonly", "yes")
+    assert client.config_set("appendfsync", "always")
+    for i in range(50):
+        client.set("k%d" % i, str(i))
+    client.close()
+    server.config_lines = ["appendonly yes", "appendfsync always"]
+    server.crash_restart()
+    client = server.client(decode_responses=True)
+    assert [client.get("k%d" % i) for i in range(50)] == [
+        str(i) for i in range(50)]
+    assert client.get("early") == "1"
+    client.close()
+
+
+def test_a_password_set_while_clients_are_connected(start_larder):
+    """Who is in stays in, as in Redis; who comes needs it; and it can be
+    taken away again."""
+    server = start_larder()
+    inside = server.connect()
+    assert inside.command("PING") == b"+PONG\r\n"
+    assert inside.command("CONFIG", "SET", "requirepass", "a") == b"+OK\r\n"
+    assert inside.command("PING") == b"+PONG\r\n"
+    outside = server.connect()
+    assert outside.command("PING").startswith(b"-NOAUTH")
+    assert outside.command("AUTH", "b").startswith(b"-WRONGPASS")
+    assert inside.command("CONFIG", "SET", "requirepass", "c") == b"+OK\r\n"
+    assert outside.command("AUTH", "a").startswith(b"-WRONGPASS")
+    assert outside.command("AUTH", "c") == b"+OK\r\n"
+    inside.close()
+    outside.close()
+
+
+def test_timeout_is_live(start_larder):
+    server = start_larder()
+    idle, busy = server.connect(), server.connect()
+    assert idle.command("PING") == b"+PONG\r\n"
+    assert busy.command("CONFIG", "SET", "timeout", "1") == b"+OK\r\n"
+
+    def closed():
+        assert busy.command("PING") == b"+PONG\r\n"
+        return b"connected_clients:1\r" in busy.command("INFO", "clients")
+
+    wait_until(closed, what="the idle one closed")
+    assert idle.read_until_closed() == b""
+    busy.close()

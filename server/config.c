@@ -10,6 +10,9 @@
 #include "server/log.h"
 #include "tiers/engine.h"
 
+#define HZ_MIN 1
+#define HZ_MAX 500
+
 /* Names in the order in which Redis lists them in its error text. */
 static const struct directive_name loglevel_names[] = {{"debug", LOG_DEBUG},
     {"verbose", LOG_VERBOSE}, {"notice", LOG_NOTICE}, {"warning", LOG_WARNING},
@@ -245,6 +248,16 @@ char *directive_get(
         return directive->special->get(config, directive);
     }
     return directive_get_word(config, directive);
+}
+
+void config_settle(struct config *config)
+{
+    if (config->hz < HZ_MIN) {
+        config->hz = HZ_MIN;
+    }
+    if (config->hz > HZ_MAX) {
+        config->hz = HZ_MAX;
+    }
 }
 
 char *config_dry_path(const struct config *config)

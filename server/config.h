@@ -149,6 +149,10 @@ char *config_dry_path(const struct config *config);
 const struct command *config_find_command(
     const struct config *config, struct bytes name);
 
+/* Brings values that Redis takes but quietly bounds (hz) into their bounds.
+ * config_load has done so; after CONFIG SET. */
+void config_settle(struct config *config);
+
 /* One warning for each directive set so far that larder accepts without
  * effect, each only once. */
 void config_log_warnings(struct config *config, struct log *log);

@@ -14,9 +14,6 @@
 /* File descriptors the server needs besides its clients'. */
 #define OWN_DESCRIPTORS 32
 
-#define HZ_MIN 1
-#define HZ_MAX 500
-
 enum engine_durability config_durability(const struct config *config)
 {
     if (!config->appendonly) {
@@ -73,17 +70,9 @@ static bool apply_dir(struct server *server, char *reason)
     return false;
 }
 
-/* As Redis: out of bounds is the bound. */
 static bool apply_hz(struct server *server, char *reason)
 {
     (void)reason;
-    struct config *config = &server->config;
-    if (config->hz < HZ_MIN) {
-        config->hz = HZ_MIN;
-    }
-    if (config->hz > HZ_MAX) {
-        config->hz = HZ_MAX;
-    }
     cron_set_hz(server);
     return true;
 }
@@ -175,6 +164,7 @@ bool config_apply(struct server *server, struct config *wanted,
 {
     struct config before = server->config;
     server->config = *wanted;
+    config_settle(&server->config);
     *culprit = apply_changes(server, &before, reason);
     if (*culprit == NULL) {
         server_apply_config(server);

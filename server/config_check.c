@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "server/directive.h"
 
@@ -49,6 +50,17 @@ bool check_host_name(
         }
     }
     return true;
+}
+
+/* The system takes no longer ones; libuv would cut it. */
+bool check_socket_path(
+    const struct directive *directive, const char *text, char *reason)
+{
+    (void)directive;
+    struct sockaddr_un address;
+    return strlen(text) < sizeof(address.sun_path) ||
+           refuse(reason, "the path of a Unix socket must be shorter than 108 "
+                          "bytes");
 }
 
 /* Every {word} must be one that Redis would fill in. */

@@ -1,5 +1,6 @@
 /* redis.conf's grammar and the command line: words, lines, includes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -225,14 +226,34 @@ static bool gather(
     return true;
 }
 
+/* Later there would be nobody to tell. */
+static bool check_log_file(struct loader *loader)
+{
+    const char *path = loader->config->logfile;
+    if (*path == '\0') {
+        return true;
+    }
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        fprintf(stderr,
+            "\n*** FATAL CONFIG FILE ERROR (larder %s) ***\n"
+            "Can't open the log file: %s\n",
+            LARDER_VERSION, strerror(errno));
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
 bool config_load(struct config *config, int argc, char **argv)
 {
     struct loader loader = {.config = config};
     struct text text;
     text_init(&text);
     config->loading = true;
-    bool ok =
-        gather(&loader, &text, argc, argv) && load_text(&loader, text.data);
+    bool ok = gather(&loader, &text, argc, argv) &&
+              load_text(&loader, text.data) && check_log_file(&loader);
+    config_settle(config);
     config->loading = false;
     text_finish(&text);
     return ok;

@@ -105,6 +105,6 @@ extern const struct directive_special special_bind, special_save,
     special_notify, special_replicaof, special_rename, special_ignored;
 /* (config_check.c) */
 directive_check check_file_name, check_directory_name, check_host_name,
-    check_title;
+    check_title, check_socket_path;
 
 #endif

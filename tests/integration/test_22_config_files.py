@@ -65,12 +65,13 @@ def fail_alike(tmp_path, oracle):
         ["--include"],
         ["--supervised", "x"],
         ["--syslog-facility", "x"],
-        ["--databases", "0"],
         ["--dbfilename", "a/b"],
         ["--appendfilename", "a/b"],
         ["--appenddirname", "a/b"],
         ["--enable-debug-command", "x"],
         ["--aclfile", "x", "y"],
+        ["--logfile", "/nonexistent/x"],
+        ["--logfile", "/"],
         ["-", "--nosuch", "1"],
         ["--port 1", "--nosuch"],
     ],
@@ -213,3 +214,30 @@ def test_the_example_shows_defaults_that_do_something(start_larder, larder):
     finally:
         fresh.finish()
     assert different <= {"dir", "port", "bind"}
+
+
+@pytest.mark.parametrize("value,shown", [("0", "1"), ("5000", "500")])
+def test_hz_is_kept_within_bounds(both_started, value, shown):
+    for server in both_started("hz " + value):
+        assert server.cli("CONFIG", "GET", "hz") == "hz\n" + shown
+
+
+@pytest.fixture
+def both_started(start_larder, start_oracle):
+    return lambda *lines: [start_larder(*lines), start_oracle(*lines)]
+
+
+def test_a_unix_socket_of_too_long_a_path():
+    text, status = start_and_fail(
+        servers.LARDER, "larder-server", "--unixsocket", "/tmp/" + "x" * 103)
+    assert status == 1
+    assert "must be shorter than 108 bytes" in text
+
+
+def test_so_many_databases():
+    """Redis would allow 2147483647, and then have no memory left."""
+    for value in ("0", "65537"):
+        text, status = start_and_fail(
+            servers.LARDER, "larder-server", "--databases", value)
+        assert status == 1
+        assert "argument must be between 1 and 65536 inclusive" in text

@@ -200,6 +200,7 @@ static const struct {
     {"proc-title-template", "{x}", NULL},
     {"dir", "/nonexistent-directory", NULL},
     {"dir", "/", "/"},
+    {"databases", "65537", NULL},
     {"dry-readers", "0", NULL},
     {"dry-maxsize", "20gb", "21474836480"},
 };
@@ -339,12 +340,12 @@ static void test_options_win_over_the_file(void **state)
     struct file file;
     file_create(&file, "port 7000\nhz 20");
     assert_true(load(config, file.path, "--port", "7001", "--save", "900", "1",
-        "300", "10", "--logfile", "a \"b\"", "--hz 25", NULL));
+        "300", "10", "--requirepass", "a \"b\"", "--hz 25", NULL));
     unlink(file.path);
     assert_value(config, "port", "7001");
     assert_value(config, "hz", "25");
     assert_value(config, "save", "900 1 300 10");
-    assert_value(config, "logfile", "a \"b\"");
+    assert_value(config, "requirepass", "a \"b\"");
 }
 
 static void test_options_that_stand_alone(void **state)

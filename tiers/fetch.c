@@ -25,6 +25,20 @@ struct fetch {
     struct fetch *late_next; /* waits for its record to be committed */
 };
 
+/* Can the payload be unpacked? Tried here, so that nobody who reads the value
+ * later needs an answer to the contrary. */
+static bool unpacks(enum codec codec, struct bytes payload)
+{
+    size_t size = codec_raw_bytes(codec, payload);
+    if (codec == CODEC_NONE || size == SIZE_MAX) {
+        return size != SIZE_MAX;
+    }
+    char *out = xmalloc(size + 1);
+    bool good = codec_unpack(codec, payload, out);
+    free(out);
+    return good;
+}
+
 /* Reader thread: read, parse, check. */
 static void read_record(struct dry_job *job, struct dry_store *store)
 {
@@ -42,7 +56,7 @@ static void read_record(struct dry_job *job, struct dry_store *store)
         fetch->payload = fetch->record.payload;
     }
     if (!good || !record_check_payload(&fetch->record, fetch->payload) ||
-        codec_raw_bytes(fetch->record.codec, fetch->payload) == SIZE_MAX) {
+        !unpacks(fetch->record.codec, fetch->payload)) {
         job->result = DRY_CORRUPT;
     }
 }

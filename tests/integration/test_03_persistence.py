@@ -427,3 +427,32 @@ def test_the_store_is_private(start_larder):
     path = store_file(server)
     assert path.parent.stat().st_mode & 0o077 == 0
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_killed_while_starting_and_stopping(start_larder):
+    """kill -9 at any moment of a start or of a stop loses nothing that was
+    saved before and leaves a store that opens."""
+    server = start_larder(*CHECKPOINTS)
+    client = server.client()
+    with client.pipeline(transaction=False) as pipe:
+        for i in range(30000):
+            pipe.set("kept:%d" % i, "v%d" % i)
+        pipe.execute()
+    client.execute_command("SAVE")
+    source = random.Random(7)
+    for turn in range(12):
+        if turn % 2:
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(source.random() * 0.1)
+            server.kill()
+            server.spawn()
+            time.sleep(source.random() * 0.2)
+        server.crash_restart()
+        client = server.client()
+        wait_until(lambda: not server.info("persistence")["loading"],
+                   what="load")
+        assert client.dbsize() >= 30000
+        for i in range(0, 30000, 501):
+            assert client.get("kept:%d" % i) == b"v%d" % i
+        for i in range(200):
+            client.set("new:%d:%d" % (turn, i), "x" * 500)

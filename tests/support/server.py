@@ -29,6 +29,7 @@ SANITIZER_ENV = {
     "allocator_may_return_null=1:"
     "quarantine_size_mb=32",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
 }
 # How long things may take: sanitized builds are slower.
 SANITIZED = "asan" in str(LARDER) or "tsan" in str(LARDER)
@@ -196,7 +197,8 @@ class Server:
             log = self.log()
             if status != 0 and not self.expect_crash:
                 problem = "%s ended with status %d" % (self.name, status)
-            for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
+            for sign in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
+                         "runtime error:"):
                 if sign in log:
                     problem = "%s: %s" % (self.name, sign)
         tail = self.log_tail(100)

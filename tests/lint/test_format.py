@@ -24,11 +24,17 @@ def fingerprint(path, shared):
     return digest.hexdigest()
 
 
+# The analyzer's default of 225,000 nodes a function takes five times as long
+# and found nothing more.
+ANALYZER = ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=30000"]
+
+
 def tidy(path, mark):
     """What clang-tidy says of one file; remembers that it was clean."""
     done = subprocess.run(
         ["clang-tidy", "--quiet", "-p", str(sources.BUILD),
-         "--extra-arg=-Wno-unknown-warning-option", str(path)],
+         "--extra-arg=-Wno-unknown-warning-option",
+         *("--extra-arg=" + word for word in ANALYZER), str(path)],
         cwd=sources.ROOT, stdin=subprocess.DEVNULL, capture_output=True,
     )
     if done.returncode == 0:

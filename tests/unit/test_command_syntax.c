@@ -18,7 +18,9 @@ struct text {
 static void put(struct text *out, const char *data, size_t size)
 {
     assert_true(out->size + size < sizeof(out->data));
-    memcpy(out->data + out->size, data, size);
+    if (size > 0) {
+        memcpy(out->data + out->size, data, size);
+    }
     out->size += size;
     out->data[out->size] = '\0';
 }

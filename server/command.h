@@ -107,8 +107,8 @@ struct command {
 extern const struct command command_rows[];
 extern const unsigned command_row_count;
 
-/* The command or NULL; any case. For a container with subcommands, `argv[1]`
- * picks the row, and *unknown_subcommand tells when it names none. */
+/* The command or NULL; any case. Of a container this is its own row; its
+ * subcommands are found by command_find_sub. */
 const struct command *command_find(struct bytes name);
 const struct command *command_find_sub(
     const struct command *container, struct bytes subcommand);

@@ -124,7 +124,6 @@ void conn_close_soon(struct conn *conn)
     conn->flags &= ~(uint32_t)CONN_READING;
     tier_move_cancel(conn);
     park_cancel(conn);
-    tier_move_cancel(conn);
     monitor_remove(conn);
     leave_flush_list(conn);
     unlink_conn(conn);

@@ -210,7 +210,6 @@ static void init_parts(struct server *server)
     server->read_buffer = xmalloc(READ_BUFFER_BYTES);
     reply_init(&server->reply);
     resp_args_init(&server->batch.args);
-    server->start_ms = server_now_ms();
     server->checkpoint_last_s = -1;
     server->start_mono_ms = server_mono_us() / 1000;
     startup_make_run_id(server->run_id);

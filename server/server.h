@@ -72,7 +72,6 @@ struct server {
     struct resp_limits limits, guest_limits; /* authenticated or not */
     uint64_t maxmemory_bytes;                /* effective */
 
-    int64_t start_ms; /* wall clock at start */
     uint64_t start_mono_ms;
     char run_id[41];
     uint64_t load_start_us;

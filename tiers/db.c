@@ -50,7 +50,9 @@ void entry_outdate(struct space *space, struct entry *entry, uint64_t hash)
     log_queue(space, entry, hash);
 }
 
-void db_remove(struct space *space, uint64_t hash, struct index_slot slot)
+/* Deletes with the record's dead mark; no event. */
+static void db_remove(
+    struct space *space, uint64_t hash, struct index_slot slot)
 {
     struct engine *engine = space->engine;
     struct entry *entry = arena_at(&engine->arena, *slot.ref);

@@ -18,7 +18,7 @@ enum engine_durability {
     ENGINE_NEVER_SYNC,  /* appendfsync no: written, synced by the kernel */
 };
 
-enum engine_policy { /* maxmemory-policy, for when the last tier is full */
+enum engine_policy { /* maxmemory-policy: heeded without a dry tier only */
     ENGINE_NOEVICTION,
     ENGINE_ALLKEYS_LRU,
     ENGINE_ALLKEYS_LFU,
@@ -79,8 +79,8 @@ struct engine_load_progress engine_load_progress(const struct engine *engine);
 /* Handles finished disk work: installs fetched values, advances commits,
  * runs waiters. */
 void engine_collect(struct engine *engine, int64_t now_ms);
-/* After each round of input: makes room, cuts batches. Bounded at 1 ms of
- * work. Returns true when there is more to do at once (call again soon). */
+/* After each round of input: makes room, cuts batches. Slices of 1 ms, but a
+ * cut is whole, however much was written since the last. Returns true when there is more to do at once (call again soon). */
 bool engine_turn(struct engine *engine, int64_t now_ms);
 /* Periodic duties: expiry (every 100 ms at least), dead marks, reclaim. */
 void engine_cron(struct engine *engine, int64_t now_ms);
@@ -99,8 +99,9 @@ uint64_t engine_flush_all(struct engine *engine);
 /* ---- waiting ---- */
 
 /* Something that waits for the engine; embedded in its owner's struct, which
- * must cancel it before going away. on_ready is called from engine_collect
- * or engine_turn, once, after which the waiter is no longer known. */
+ * must cancel it before going away. on_ready is called once, after which the
+ * waiter is no longer known: from one of the loop's duties, or from a call
+ * that blocks (engine_save, engine_fetch_now). */
 struct engine_waiter {
     void (*on_ready)(struct engine_waiter *waiter, enum dry_result result);
     struct engine_waiter *next, *prev; /* the engine's own */
@@ -116,7 +117,9 @@ void engine_fetch(struct engine *engine, struct db *db, struct bytes key,
  * undeclared keys. */
 enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
     struct bytes key, unsigned timeout_ms, int64_t now_ms);
-/* Keeps the values of these keys from sinking until engine_unpin. */
+/* Keeps the value of the key from sinking until engine_unpin or, should that
+ * not find it again (after SWAPDB), for one round of its list. Not counted:
+ * the first unpin ends it. */
 void engine_pin(struct engine *engine, struct db *db, struct bytes key);
 void engine_unpin(struct engine *engine, struct db *db, struct bytes key);
 /* Durability `always`: calls back when everything written so far is synced.

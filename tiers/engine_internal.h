@@ -185,8 +185,6 @@ void space_sane(const struct space *space);
 
 /* The entry's record on disk, if any, is outdated: the entry is dirty. */
 void entry_outdate(struct space *space, struct entry *entry, uint64_t hash);
-/* Deletes with the record's dead mark; no event. */
-void db_remove(struct space *space, uint64_t hash, struct index_slot slot);
 void db_expire_entry(
     struct space *space, uint64_t hash, struct index_slot slot);
 void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot);

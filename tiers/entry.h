@@ -1,6 +1,6 @@
 /* An entry: one key of the index with its value or the place of its value.
  *
- *   offset  0  access       u32  last use, in ENTRY_TICK_MS ticks
+ *   offset  0  access       u32  last use and frequency (ACCESS_*)
  *           4  bits         u16  kind, tier, codec, layout flags
  *           6  space        u16  which LRU lists and counters it belongs to
  *           8  key_size     u8   255: the size is in a u32 further on

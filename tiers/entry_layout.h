@@ -75,11 +75,6 @@ static inline uint16_t entry_with_kind(uint16_t bits, enum kind kind)
     return (uint16_t)((bits & ~ENTRY_KIND_MASK) | kind);
 }
 
-static inline size_t entry_links_offset(void)
-{
-    return sizeof(struct entry);
-}
-
 static inline size_t entry_expiry_offset(const struct entry *entry)
 {
     return sizeof(struct entry) + (entry_is_dry(entry) ? 0 : 8);

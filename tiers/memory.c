@@ -1,5 +1,4 @@
 /* What maxmemory is compared with, and who may write. */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -94,7 +94,7 @@ static uint32_t make_entry(struct space *space, const struct entry_spec *spec)
 {
     struct engine *engine = space->engine;
     uint32_t ref = arena_alloc(&engine->arena, entry_slot_size(spec));
-    /* engine_admit refuses writes long before the range is used up. */
+    /* engine_admit refuses writes before the range is used up. */
     check(ref != 0);
     struct entry *entry = arena_at(&engine->arena, ref);
     entry_write(entry, spec);

@@ -51,6 +51,8 @@ const struct tier_figure tier_figures[] = {
     FIGURE("disk_used_bytes", dry.used_bytes),
     FIGURE("disk_free_bytes", dry.free_bytes),
     FIGURE("disk_limit_bytes", dry.limit_bytes),
+    FIGURE("log_bytes", dry_total_bytes),
+    FIGURE("log_live_bytes", dry_live_bytes),
     FIGURE("first_record_id", dry.first_id),
     FIGURE("last_record_id", dry.last_id),
 };

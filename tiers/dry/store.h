@@ -47,7 +47,7 @@ struct dry_batch_view {
     bool frees;
 };
 
-/* Small named values kept beside the log (format, hash secret, clean flag).
+/* Small named values kept beside the log (format, hash secret, keyspaces).
  * `name` is a short ASCII word. */
 struct dry_system_value {
     const char *name;

@@ -10,6 +10,8 @@
 /* Values fetched at once for one batch, beyond those its next command
  * needs. */
 #define FETCHES_AHEAD_MAX 256
+/* Clients whose wait is over go on for so long in one round of the loop. */
+#define READY_ROUND_US 3000
 
 /* A value on its way from disk. */
 struct park_fetch {
@@ -382,15 +384,18 @@ static void resume(struct park *park)
     go_on(park);
 }
 
+/* Whoever is left has its turn in the next round of the loop: a hundred
+ * large replies at once would hold up everybody else. */
 void park_run_ready(struct server *server)
 {
     const struct park *last = server->ready_last;
+    uint64_t start_us = server_mono_us();
     while (server->ready != NULL) {
         struct park *park = server->ready;
         bool was_last = park == last;
         server->ready = park->next_ready;
         resume(park);
-        if (was_last) {
+        if (was_last || server_mono_us() - start_us > READY_ROUND_US) {
             break;
         }
     }

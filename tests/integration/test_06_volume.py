@@ -228,3 +228,30 @@ def test_every_command_with_nonsense_arguments(larder):
                     assert reply[:1] in b"+-:$*%~_,#(=>", (name, args, reply)
                     if name not in (b"reset", b"hello"):
                         assert connection.read_reply() == b"$1\r\ne\r\n"
+
+
+def test_large_replies_at_once_hold_nobody_up(larder):
+    """Six hundred clients get a megabyte each, fetched from disk; another
+    one's PINGs go on."""
+    names = ["large:%d" % i for i in range(40)]
+    with larder.connect(timeout=60) as connection:
+        for name in names:
+            assert connection.command(
+                "SET", name, random.Random(name).randbytes(MB)) == b"+OK\r\n"
+        connection.command("TIER", "FLUSH", "ALL")
+    held = [larder.connect(timeout=60) for _ in range(600)]
+    pings = []
+    with larder.connect(timeout=60) as witness:
+        for i, connection in enumerate(held):
+            connection.send(encode("GET", names[i % len(names)]))
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            assert witness.command("PING") == b"+PONG\r\n"
+            pings.append((time.monotonic() - begin) * 1000)
+    for i, connection in enumerate(held):
+        reply = connection.read_reply()
+        assert len(reply) == MB + len(b"$1048576\r\n\r\n")
+        connection.close()
+    pings.sort()
+    assert pings[-1] < 300 * PATIENCE and pings[-3] < 100 * PATIENCE, pings[-9:]

@@ -13,7 +13,9 @@ static void on_save(void *context, uint32_t ref, uint64_t hash)
 {
     struct save_visit *visit = context;
     struct entry *entry = arena_at(&visit->space->engine->arena, ref);
-    if (entry_id_of(entry) == 0) {
+    /* What is queued goes with the cut at the end, together with what was
+     * written beside it: half of an MSET must not get to disk alone. */
+    if (entry_id_of(entry) == 0 && !(entry->bits & ENTRY_QUEUED)) {
         log_append_entry(visit->space, entry, hash);
     }
 }

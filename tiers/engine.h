@@ -80,7 +80,8 @@ struct engine_load_progress engine_load_progress(const struct engine *engine);
  * runs waiters. */
 void engine_collect(struct engine *engine, int64_t now_ms);
 /* After each round of input: makes room, cuts batches. Slices of 1 ms, but a
- * cut is whole, however much was written since the last. Returns true when there is more to do at once (call again soon). */
+ * cut is whole, however much was written since the last. Returns true when
+ * there is more to do at once (call again soon). */
 bool engine_turn(struct engine *engine, int64_t now_ms);
 /* Periodic duties: expiry (every 100 ms at least), dead marks, reclaim. */
 void engine_cron(struct engine *engine, int64_t now_ms);

@@ -329,6 +329,35 @@ WORLD_TEST(leaving_always_wakes_who_waits, ENGINE_ALWAYS)
     assert_int_equal(answer.result, DRY_OK);
 }
 
+/* What was written together gets to disk together, although a checkpoint
+ * that runs comes past one of them before the other. */
+WORLD_TEST(checkpoint_leaves_queued_keys_together, ENGINE_EVERYSEC)
+{
+    char key[24];
+    struct db *db = world_db(world, 0);
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        put_text(world, 0, key, "v");
+    }
+    world_settle(world);
+    assert_true(engine_checkpoint_start(world->engine, world->now_ms));
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        put_text(world, 0, key, "w");
+    }
+    while (world->engine->checkpoint.sequence == 0) {
+        unsigned appended = 0;
+        checkpoint_turn(world->engine, 0);
+        for (unsigned i = 0; i < 2000; i++) {
+            snprintf(key, sizeof key, "k%u", i);
+            appended +=
+                entry_id(db_find(db, text(key), world->now_ms)) != 0 ? 1 : 0;
+        }
+        assert_true(appended == 0 || appended == 2000);
+    }
+    world_settle(world);
+}
+
 WORLD_TEST(everysec_goes_on_when_the_clock_is_set_back, ENGINE_EVERYSEC)
 {
     put_text(world, 0, "a", "1");
@@ -408,6 +437,7 @@ int main(void)
         cmocka_unit_test(always_waits_for_the_sync),
         cmocka_unit_test(always_reports_a_full_disk),
         cmocka_unit_test(leaving_always_wakes_who_waits),
+        cmocka_unit_test(checkpoint_leaves_queued_keys_together),
         cmocka_unit_test(everysec_goes_on_when_the_clock_is_set_back),
         cmocka_unit_test(flushes_by_the_thousand),
         cmocka_unit_test(more_databases_do_not_revive_flushed_keys),

@@ -201,8 +201,14 @@ static enum dispatch_result admit(struct request *request, bool *refused)
     case ENGINE_ADMIT:
         break;
     case ENGINE_PARK:
-        park_for_room(request->conn);
-        return DISPATCH_PARKED;
+        if (!park_room_refused(request->conn)) {
+            park_for_room(request->conn);
+            return DISPATCH_PARKED;
+        }
+        /* It has waited in vain already. */
+        error_oom(request);
+        *refused = true;
+        break;
     case ENGINE_REFUSE_OOM:
         error_oom(request);
         *refused = true;

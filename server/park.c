@@ -319,8 +319,14 @@ void park_keep_batch(struct conn *conn, struct batch *batch)
     batch->count = batch->next = 0;
 }
 
+bool park_room_refused(const struct conn *conn)
+{
+    return conn->park != NULL && conn->park->result == DRY_FULL;
+}
+
 void park_command_done(struct conn *conn)
 {
+    conn->park->result = DRY_OK;
     conn->park->rounds = 0;
     conn->park->since_ticks = 0;
 }

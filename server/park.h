@@ -53,6 +53,8 @@ bool park_for_sync(struct conn *conn);
 void park_end(struct conn *conn);
 /* Moves a batch and its arguments to the parked connection. */
 void park_keep_batch(struct conn *conn, struct batch *batch);
+/* Whether the wait that ended last was for room that nothing can make. */
+bool park_room_refused(const struct conn *conn);
 /* The command that was next has been answered. */
 void park_command_done(struct conn *conn);
 /* How long the command that runs now has been waiting for values or room. */

@@ -138,6 +138,7 @@ enum engine_admission {
  * arguments bring. Makes room first where that is quick. */
 enum engine_admission engine_admit(
     struct engine *engine, size_t size_bytes, int64_t now_ms);
+/* DRY_OK: ask again; DRY_FULL: nothing makes room, answer -OOM. */
 void engine_wait_room(struct engine *engine, struct engine_waiter *waiter);
 /* Why the store refuses writes ("" when it does not): path and cause. */
 const char *engine_store_error(const struct engine *engine);

@@ -182,16 +182,22 @@ static void note_error(struct reply *reply, struct bytes text)
     reply->errors++;
 }
 
+/* The text, heap, and its size. */
+static int format_text(char **text, const char *format, va_list arguments)
+{
+    int size = vasprintf(text, format, arguments);
+    check(size >= 0);
+    return size;
+}
+
 void reply_error(struct reply *reply, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;
-    int size;
 
     va_start(arguments, format);
-    size = vasprintf(&text, format, arguments);
+    int size = format_text(&text, format, arguments);
     va_end(arguments);
-    check(size >= 0);
     /* Line ends inside become spaces, those at the end go: as in Redis. */
     while (size > 0 && (text[size - 1] == '\r' || text[size - 1] == '\n')) {
         size--;
@@ -228,12 +234,10 @@ void reply_bulk_format(struct reply *reply, const char *format, ...)
 {
     char *text = NULL;
     va_list arguments;
-    int size;
 
     va_start(arguments, format);
-    size = vasprintf(&text, format, arguments);
+    int size = format_text(&text, format, arguments);
     va_end(arguments);
-    check(size >= 0);
     reply_bulk(reply, bytes_of(text, (size_t)size));
     free(text);
 }

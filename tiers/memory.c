@@ -38,9 +38,18 @@ static size_t share(const struct engine *engine, unsigned part_256ths)
     return engine->options.maxmemory_bytes / 256 * part_256ths;
 }
 
+/* Whether entries take more than so many 256ths of the arena's address range,
+ * which ends at 32 GiB whatever maxmemory is. */
+static bool arena_beyond(const struct engine *engine, unsigned part_256ths)
+{
+    const struct arena *arena = &engine->arena;
+    return arena->committed_bytes > arena->reserved_bytes / 256 * part_256ths;
+}
+
 bool memory_pressing(const struct engine *engine)
 {
-    return memory_used(engine) > share(engine, HIGH_256THS);
+    return memory_used(engine) > share(engine, HIGH_256THS) ||
+           arena_beyond(engine, HIGH_256THS);
 }
 
 /* Anonymous memory the process really has, from the kernel. */
@@ -130,6 +139,9 @@ enum engine_admission engine_admit(
     engine->now_ms = now_ms;
     if (__builtin_expect(log->failures > 0, 0)) {
         return log->full ? ENGINE_REFUSE_OOM : ENGINE_REFUSE_DISK;
+    }
+    if (__builtin_expect(arena_beyond(engine, ROOM_256THS), 0)) {
+        return ENGINE_REFUSE_OOM;
     }
     if (__builtin_expect(memory_used(engine) + size_bytes <= limit, 1)) {
         return ENGINE_ADMIT;

@@ -319,6 +319,21 @@ WORLD_TEST(always_reports_a_full_disk, ENGINE_ALWAYS)
     expect_text(world, 0, "k", "v");
 }
 
+/* The range that entries lie in ends somewhere, whatever maxmemory is. */
+WORLD_TEST(writes_end_before_the_arena, ENGINE_CHECKPOINTS)
+{
+    struct arena *arena = &world->engine->arena;
+    size_t reserved_bytes = arena->reserved_bytes;
+    put_text(world, 0, "k", "v");
+    assert_int_equal(
+        engine_admit(world->engine, 10, world->now_ms), ENGINE_ADMIT);
+    arena->reserved_bytes = arena->committed_bytes;
+    assert_true(memory_pressing(world->engine));
+    assert_int_equal(
+        engine_admit(world->engine, 10, world->now_ms), ENGINE_REFUSE_OOM);
+    arena->reserved_bytes = reserved_bytes;
+}
+
 WORLD_TEST(leaving_always_wakes_who_waits, ENGINE_ALWAYS)
 {
     struct answer answer = answer_new();
@@ -436,6 +451,7 @@ int main(void)
         cmocka_unit_test(dry_keys_expire_without_reading),
         cmocka_unit_test(always_waits_for_the_sync),
         cmocka_unit_test(always_reports_a_full_disk),
+        cmocka_unit_test(writes_end_before_the_arena),
         cmocka_unit_test(leaving_always_wakes_who_waits),
         cmocka_unit_test(checkpoint_leaves_queued_keys_together),
         cmocka_unit_test(everysec_goes_on_when_the_clock_is_set_back),

@@ -60,6 +60,7 @@ struct batch {
     struct engine *engine;
     struct batch *next;
     uint64_t sequence;
+    uint64_t cut; /* of the cuts, the last one that went before or with it */
     char *data;
     size_t size, capacity;
     size_t blob_bytes;
@@ -89,6 +90,9 @@ struct log {
     size_t sealed_bytes;
     uint64_t next_sequence; /* of the batch that is open or comes next */
     uint64_t committed_sequence, synced_sequence;
+    /* Cuts are counted, because batches of moved records come between: a
+     * write is synced when the cut that took it is. */
+    uint64_t cuts, sealed_cut, synced_cut;
     struct mark *marks; /* not yet in a batch */
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */

@@ -265,6 +265,8 @@ void log_cut(struct engine *engine)
     if (log->store == NULL) {
         return;
     }
+    log->cuts +=
+        log->queue_count > 0 || log->mark_count > 0 || log->keyspaces_changed;
     log->cutting = true;
     append_queue(engine);
     append_marks(engine);
@@ -370,6 +372,7 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     log->open = NULL;
     log->next_sequence++;
+    batch->cut = log->sealed_cut = log->cuts;
     if (log->keyspaces_changed || log->keyspaces_missing) {
         attach_keyspaces(engine, batch);
     }
@@ -398,9 +401,8 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     snprintf(log->error, sizeof log->error, "%s", batch->job.reason);
     log->failures++;
     /* Deletions may have come since the disk was full, which can pass. */
-    uint64_t failed = log->full && !log->wrote_while_full
-                          ? log->last_sealed->sequence
-                          : UINT64_MAX;
+    bool some = log->full && !log->wrote_while_full;
+    uint64_t cut = some ? log->last_sealed->cut : UINT64_MAX;
     log->full = result == DRY_FULL;
     log->full_for_all = log->full && batch->job.batch.frees;
     engine->counters.store_errors++;
@@ -411,8 +413,8 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     if (log->full || log->failures >= FAILURES_MAX) {
         log_abandon_sealed(engine);
         log->wrote_while_full = false;
-        waiters_run(&engine->sync_waiters, failed, result);
-        waiters_run(&engine->commit_waiters, failed, result);
+        waiters_run(&engine->sync_waiters, cut, result);
+        waiters_run(&engine->commit_waiters, UINT64_MAX, result);
         fetch_after_abandon(engine);
     }
 }
@@ -431,6 +433,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
     log->committed_sequence = batch->sequence;
     if (batch->job.batch.sync) {
         log->synced_sequence = batch->sequence;
+        log->synced_cut = batch->cut;
     }
     if (batch->job.batch.keep_from != 0) {
         log->first_id = batch->job.batch.keep_from;
@@ -474,7 +477,7 @@ static void on_applied(struct dry_job *job)
         reclaim_cron(engine); /* overwriting may be faster than the clock */
     }
     waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
-    waiters_run(&engine->sync_waiters, log->synced_sequence, DRY_OK);
+    waiters_run(&engine->sync_waiters, log->synced_cut, DRY_OK);
 }
 
 /* ---- the loop's duties ---- */
@@ -496,13 +499,14 @@ bool log_idle(const struct engine *engine)
 static bool has_writes(const struct log *log)
 {
     return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
-           log->keyspaces_changed;
+           log->keyspaces_changed || log->cuts > log->sealed_cut;
 }
 
 /* Deletions pass a full disk, so they go without what needs room. */
 static void seal_marks(struct engine *engine)
 {
     append_marks(engine);
+    engine->log.cuts++;
     log_seal(engine, false, 0);
 }
 

@@ -107,13 +107,13 @@ bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter)
     }
     /* What a full disk has refused was not this one's. */
     bool refused = log->full && !log->wrote_while_full;
-    bool pending = log->mark_count > 0 || log->keyspaces_changed ||
-                   (!refused && (log->open != NULL || log->queue_count > 0));
-    uint64_t sequence = pending ? log->next_sequence : log->next_sequence - 1;
-    if (sequence <= log->synced_sequence) {
+    bool queued = log->mark_count > 0 || log->keyspaces_changed ||
+                  (!refused && log->queue_count > 0);
+    uint64_t cut = log->cuts + queued;
+    if (cut <= log->synced_cut || (refused && !queued && log->sealed == NULL)) {
         return false;
     }
-    waiter->after_id = sequence;
+    waiter->after_id = cut;
     waiters_add(&engine->sync_waiters, waiter);
     return true;
 }

@@ -145,6 +145,11 @@ static void on_read(struct dry_job *job)
     struct engine *engine = reclaim->engine;
     struct log *log = &engine->log;
     uint64_t keep_from = reclaim->end;
+    if (!log->full) {
+        /* What is removed because it was overwritten or deleted goes with
+         * what overwrote it, or a crash would leave neither. */
+        log_cut(engine);
+    }
     for (size_t i = 0; i < reclaim->row_count; i++) {
         const struct reclaim_row *row = &reclaim->rows[i];
         if (!move_row(engine, row)) {

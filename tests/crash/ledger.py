@@ -12,7 +12,7 @@ import zlib
 
 from support.resp import Closed, Connection, encode
 
-KEYS = 250
+KEYS = 300
 SIZES = (0, 1, 20, 100, 400, 1000, 3000, 4080, 9000, 70000, 300000)
 WEIGHTS = (1, 1, 20, 20, 10, 10, 5, 3, 3, 5, 4)
 
@@ -46,9 +46,12 @@ def seq_of(writer, key, value):
 
 
 class Operation:
-    __slots__ = ("changes", "invoked", "acked")
+    __slots__ = ("words", "changes", "invoked", "acked")
 
-    def __init__(self, changes):
+    def __init__(self, words, changes):
+        self.words = b" ".join(
+            word[:30] if isinstance(word, bytes) else word.encode()
+            for word in words)
         self.changes = changes
         self.invoked = None
         self.acked = None
@@ -111,7 +114,7 @@ class Writer(threading.Thread):
         else:
             changes, words = self.move()
         self.model.update(changes)
-        return encode(*words), Operation(changes)
+        return encode(*words), Operation(words, changes)
 
     def move(self):
         """A value goes to another key, or is copied there."""
@@ -180,9 +183,16 @@ def explain(writer, found, least):
         if found.get(key) not in [seq for _, seq in allowed]:
             lines.append("%r holds %s, may hold %s (operation, seq), was %s" % (
                 key, found.get(key), allowed[:5], history[-8:]))
-    return "\n".join(lines[:20]) or (
-        "each key is possible by itself, but no first part of the operations "
-        "has them all")
+    lines = lines[:20] or ["each key is possible by itself, but no first part "
+                           "of the operations has them all"]
+    for count, operation in enumerate(writer.operations, 1):
+        if count > least - 20:
+            lines.append("%d %s %s %r: %s" % (
+                count, operation.invoked, operation.acked or "not acknowledged",
+                operation.words,
+                {key: (seq, "found", found.get(key))
+                 for key, seq in operation.changes.items()}))
+    return "\n".join(lines)
 
 
 def check_prefix(writers, states, horizon):

@@ -98,7 +98,7 @@ class Crashes:
 
 
 # Less memory than data: values sink to disk and rise all the time.
-LITTLE = "16mb"
+LITTLE = "24mb"
 PLENTY = "100mb"
 
 

@@ -114,12 +114,9 @@ void memory_turn(struct engine *engine)
     if (log->failures > 0) {
         waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
     }
-    /* One at a time: each may use the room up. */
-    while (list->first != NULL &&
-           memory_used(engine) < share(engine, ROOM_256THS)) {
-        struct engine_waiter *waiter = list->first;
-        waiters_remove(waiter);
-        waiter->on_ready(waiter, DRY_OK);
+    /* All of them: each asks again, and waits again if others used it up. */
+    if (memory_used(engine) < share(engine, ROOM_256THS)) {
+        waiters_run(list, UINT64_MAX, DRY_OK);
         engine->room_stuck_us = 0;
     }
     if (can_make_room(engine)) {

@@ -89,6 +89,7 @@ static void queue_blob(struct conn *conn, struct blob *blob, size_t start)
     segment->start = start;
     segment->size = blob->size;
     count_queued(conn, blob->size - start);
+    conn->server->queued_blob_bytes += blob->size - start;
 }
 
 static void free_segment(struct segment *segment)
@@ -105,6 +106,9 @@ static void consume(struct conn *conn, size_t size)
         struct segment *first = conn->output_first;
         check(first != NULL);
         size_t left = first->size - first->start;
+        if (first->blob != NULL) {
+            conn->server->queued_blob_bytes -= size < left ? size : left;
+        }
         if (size < left) {
             first->start += size;
             return;

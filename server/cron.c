@@ -122,8 +122,11 @@ static void maybe_checkpoint(struct server *server, int64_t now_ms)
 static void note_memory(struct server *server)
 {
     struct engine_stats stats;
-    size_t outside = server->conn_input_bytes + server->queued_output_bytes +
-                     READ_BUFFER_BYTES + server->reply.capacity;
+    /* Queued blobs are the engine's values, or, once those have sunk, part of
+     * what the process has beyond the accounts, which the engine measures. */
+    size_t outside = server->conn_input_bytes + server->queued_output_bytes -
+                     server->queued_blob_bytes + READ_BUFFER_BYTES +
+                     server->reply.capacity;
     engine_set_outside_bytes(server->engine, outside);
     engine_stats(server->engine, &stats);
     if (stats.used_bytes > server->stats.peak_used_bytes) {

@@ -6,12 +6,12 @@
 
 /* How often values are fetched for one command before it is given up: they
  * can sink again while others of the same command arrive. */
-#define FETCH_ROUNDS_MAX 8
+#define FETCH_ROUNDS_MAX 64
 /* Values fetched at once for one batch, beyond those its next command
  * needs. */
 #define FETCHES_AHEAD_MAX 256
 /* Clients whose wait is over go on for so long in one round of the loop. */
-#define READY_ROUND_US 3000
+#define READY_ROUND_US 30000
 
 /* A value on its way from disk. */
 struct park_fetch {

@@ -13,6 +13,8 @@
 /* Small ones are freed at once, or clients that flush all the time could have
  * more of them than there are numbers. */
 #define CLEAR_AT_ONCE 1000
+/* Nor may larger ones pile up: beyond this many, each is freed at once too. */
+#define SPACES_MAX 8192
 
 static bool fill_random(void *out, size_t size)
 {
@@ -73,7 +75,8 @@ struct engine *engine_create(
 {
     struct engine *engine = xcalloc(1, sizeof *engine);
     engine->options = *options;
-    check(options->databases > 0 && options->log != NULL);
+    check(options->databases > 0 &&
+          options->databases <= ENGINE_MAX_DATABASES && options->log != NULL);
     if (!fill_random(engine->secret, sizeof engine->secret) ||
         !fill_random(&engine->random, sizeof engine->random)) {
         snprintf(reason, reason_size, "/dev/urandom cannot be read");
@@ -253,7 +256,7 @@ uint64_t engine_flush_db(struct engine *engine, unsigned number)
     db->space = space_create(engine, db);
     engine->log.keyspaces_changed = true;
     engine->log.live_bytes -= space->live_bytes;
-    if (count <= CLEAR_AT_ONCE) {
+    if (count <= CLEAR_AT_ONCE || engine->space_capacity > SPACES_MAX) {
         space_clear(space, UINT_MAX);
     }
     return count;

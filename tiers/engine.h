@@ -34,6 +34,10 @@ enum engine_event { /* what happened to a key without a command doing it */
     ENGINE_EVICTED,
 };
 
+/* Each life of a database has a 16-bit number, and flushed ones need theirs
+ * until they are freed. */
+#define ENGINE_MAX_DATABASES 16384
+
 struct engine_options {
     const char *path; /* directory of the dry store, borrowed as long as the
                          engine lives; NULL: no dry tier */

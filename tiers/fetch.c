@@ -11,6 +11,10 @@
 #include "tiers/codec.h"
 #include "tiers/engine_internal.h"
 
+/* Damage is logged this often at most: clients can ask faster. INFO counts
+ * all of it. */
+#define DAMAGE_TOLD_MS 1000
+
 struct fetch {
     struct dry_job job; /* first: done() finds the fetch by it */
     struct engine *engine;
@@ -155,7 +159,10 @@ static void report_damage(struct fetch *fetch, enum dry_result result)
         (unsigned long long)fetch->id, engine->options.path,
         dry_result_text(result));
     engine->counters.fetch_errors++;
-    engine->options.log(engine->options.context, 3, text);
+    if (engine->now_ms - engine->damage_told_ms >= DAMAGE_TOLD_MS) {
+        engine->damage_told_ms = engine->now_ms;
+        engine->options.log(engine->options.context, 3, text);
+    }
 }
 
 static void on_fetched(struct dry_job *job)

@@ -180,23 +180,7 @@ void log_move_record(struct space *space, const struct record *record,
     log->open->rows[log->open->row_count - 1].old_id = old_id;
 }
 
-/* ---- marks and the dirty queue ---- */
-
-void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
-    uint64_t hash, int64_t expiry_ms)
-{
-    struct log *log = &space->engine->log;
-    if (log->store == NULL) {
-        return;
-    }
-    if (log->mark_count == log->mark_capacity) {
-        log->mark_capacity = log->mark_capacity * 2 + 64;
-        log->marks =
-            xrealloc(log->marks, log->mark_capacity * sizeof *log->marks);
-    }
-    log->marks[log->mark_count++] =
-        (struct mark){kind, space->keyspace, id, hash, expiry_ms};
-}
+/* ---- the dirty queue and marks ---- */
 
 void log_queue(struct space *space, struct entry *entry, uint64_t hash)
 {

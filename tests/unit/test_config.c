@@ -200,7 +200,7 @@ static const struct {
     {"proc-title-template", "{x}", NULL},
     {"dir", "/nonexistent-directory", NULL},
     {"dir", "/", "/"},
-    {"databases", "65537", NULL},
+    {"databases", "16385", NULL},
     {"dry-readers", "0", NULL},
     {"dry-maxsize", "20gb", "21474836480"},
 };

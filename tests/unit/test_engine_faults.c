@@ -465,9 +465,43 @@ static void ten_times_more_than_memory(void **state)
     world_finish(&world);
 }
 
+/* Expiries set again and again while nothing can be written must not pile
+ * up, and the last one counts. */
+static void marks_of_one_record_become_one(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_reopen(&world);
+    struct db *db = world_db(&world, 0);
+    put_text(&world, 0, "stays", "here");
+    put_text(&world, 0, "dies", "soon");
+    world_save(&world);
+    world_plan(&world, FAULT_APPLY, 1, true, DRY_FULL);
+    const int64_t last_ms = 300000;
+    for (int64_t i = 1; i <= last_ms; i++) {
+        db_set_expiry(db, db_find(db, text("stays"), world.now_ms),
+            world.now_ms + 1000000 + i);
+    }
+    db_set_expiry(
+        db, db_find(db, text("dies"), world.now_ms), world.now_ms + 1000000);
+    db_delete(db, text("dies"), world.now_ms);
+    assert_true(world.engine->log.mark_capacity < 200000);
+    int64_t expiry_ms = world.now_ms + 1000000 + last_ms;
+    world_heal(&world, FAULT_APPLY);
+    world_pass(&world, 5000);
+    world_reopen(&world);
+    db = world_db(&world, 0);
+    assert_int_equal(
+        entry_expiry_ms(db_find(db, text("stays"), world.now_ms)), expiry_ms);
+    assert_null(db_find(db, text("dies"), world.now_ms));
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(marks_of_one_record_become_one),
         cmocka_unit_test(any_write_may_fail),
         cmocka_unit_test(full_store_heals_by_itself),
         cmocka_unit_test(save_tries_again),

@@ -265,7 +265,8 @@ static enum dispatch_result wait_for_turn(
         park_for(conn, CONN_WAIT_PAUSE);
         return DISPATCH_PARKED;
     }
-    if ((row->flags & CMD_DENYOOM) != 0) {
+    /* Making room again after a fetch could drop what was fetched. */
+    if ((row->flags & CMD_DENYOOM) != 0 && !park_has_fetched(request->conn)) {
         enum dispatch_result result = admit(request, refused);
         if (result != DISPATCH_DONE || *refused) {
             return result;

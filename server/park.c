@@ -324,6 +324,11 @@ bool park_room_refused(const struct conn *conn)
     return conn->park != NULL && conn->park->result == DRY_FULL;
 }
 
+bool park_has_fetched(const struct conn *conn)
+{
+    return conn->park != NULL && conn->park->rounds > 0;
+}
+
 void park_command_done(struct conn *conn)
 {
     conn->park->result = DRY_OK;

@@ -53,6 +53,9 @@ bool park_for_sync(struct conn *conn);
 void park_end(struct conn *conn);
 /* Moves a batch and its arguments to the parked connection. */
 void park_keep_batch(struct conn *conn, struct batch *batch);
+/* Whether values were fetched for the command that is next: it has been
+ * admitted before. */
+bool park_has_fetched(const struct conn *conn);
 /* Whether the wait that ended last was for room that nothing can make. */
 bool park_room_refused(const struct conn *conn);
 /* The command that was next has been answered. */

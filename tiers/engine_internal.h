@@ -140,7 +140,7 @@ struct engine {
     size_t index_bytes;
     size_t blob_bytes;
     size_t outside_bytes;
-    size_t overhead_bytes;  /* RssAnon beyond what is accounted */
+    size_t overhead_bytes; /* RssAnon beyond what is accounted */
     int64_t damage_told_ms;
     unsigned pack_failures; /* in a row: packing is tried less often */
     unsigned pack_skip;

@@ -1,13 +1,20 @@
-"""Server CPU a request: GET and SET of 64 bytes, 50 clients, 1 M keys."""
+"""Server CPU a request: GET and SET of 64 bytes, 50 clients. Over few keys, as
+redis-benchmark asks by default, and over 1 M keys, where the index counts."""
 
 from harness import Server, at_most, describe, fill, load, ratios, say, scaled
 
-KEYS = 1000000
-# Pipeline depth, requests a measurement, ratio to Redis wanted.
-DEPTHS = [(1, 100000, 0.90), (16, 500000, 0.60), (64, 1000000, 0.50)]
+FEW, MANY = 100, 1000000
+# Pipeline depth, keys, requests a measurement, ratio to Redis wanted.
+DEPTHS = [
+    (1, FEW, 100000, 0.90),
+    (1, MANY, 100000, 0.90),
+    (16, FEW, 500000, 0.60),
+    (16, MANY, 500000, 0.60),
+    (64, MANY, 1000000, 0.50),
+]
 
 
-def microseconds(server, gets, pipeline, requests):
+def microseconds(server, gets, pipeline, keys, requests):
     before, ticks = server.cpu_seconds(), server.cpu_ticks_seconds()
     load(
         server,
@@ -15,7 +22,7 @@ def microseconds(server, gets, pipeline, requests):
         pipeline=pipeline,
         gets=gets,
         requests=scaled(requests),
-        keys=scaled(KEYS),
+        keys=min(keys, scaled(MANY)),
         value_size=64,
     )
     used = server.cpu_seconds() - before
@@ -28,17 +35,19 @@ def microseconds(server, gets, pipeline, requests):
 def run():
     with Server("larder") as larder, Server("redis") as redis:
         for server in (larder, redis):
-            fill(server, scaled(KEYS), 64)
-        for pipeline, requests, wanted in DEPTHS:
+            fill(server, scaled(MANY), 64)
+        for pipeline, keys, requests, wanted in DEPTHS:
             for name, gets in (("GET", 100), ("SET", 0)):
                 seen = {larder: [], redis: []}
 
                 def measure(server):
-                    seen[server].append(microseconds(server, gets, pipeline, requests))
+                    used = microseconds(server, gets, pipeline, keys, requests)
+                    seen[server].append(used)
                     return seen[server][-1]
 
                 ratio, found = ratios(measure, larder, redis)
                 ours, theirs = describe(seen[larder]), describe(seen[redis])
-                say("  %s P%d us a request: larder %s; redis %s" % (name, pipeline, ours, theirs))
+                what = "%s P%d %d keys" % (name, pipeline, keys)
+                say("  %s, us a request: larder %s; redis %s" % (what, ours, theirs))
                 say("  ratios %s" % describe(found))
-                at_most("cpu %s P%d larder/redis" % (name, pipeline), wanted, ratio)
+                at_most("cpu %s" % what, wanted, ratio)

@@ -8,27 +8,40 @@ static struct index_slot find_slot(
     return index_find(&db->space->index, *hash, key);
 }
 
-static void set_pin(struct db *db, struct bytes key, bool pinned)
+static struct entry *find_entry(struct db *db, struct bytes key)
 {
     uint64_t hash = 0;
     struct index_slot slot = find_slot(db, key, &hash);
-    if (slot.ref != NULL) {
-        struct entry *entry = arena_at(&db->engine->arena, *slot.ref);
-        entry->bits = (uint16_t)(pinned ? entry->bits | ENTRY_PINNED
-                                        : entry->bits & ~ENTRY_PINNED);
-    }
+    return slot.ref == NULL ? NULL : arena_at(&db->engine->arena, *slot.ref);
 }
 
 void engine_pin(struct engine *engine, struct db *db, struct bytes key)
 {
     (void)engine;
-    set_pin(db, key, true);
+    struct entry *entry = find_entry(db, key);
+    if (entry != NULL) {
+        entry->bits |= ENTRY_PINNED;
+    }
+}
+
+static bool unpin(struct db *db, struct bytes key)
+{
+    struct entry *entry = find_entry(db, key);
+    bool pinned = entry != NULL && (entry->bits & ENTRY_PINNED) != 0;
+    if (pinned) {
+        entry->bits &= (uint16_t)~ENTRY_PINNED;
+    }
+    return pinned;
 }
 
 void engine_unpin(struct engine *engine, struct db *db, struct bytes key)
 {
-    (void)engine;
-    set_pin(db, key, false);
+    bool done = unpin(db, key);
+    /* After SWAPDB the entry is in another database. Whoever else has pinned
+     * a key of that name fetches it again at worst. */
+    for (unsigned i = 0; !done && i < engine->options.databases; i++) {
+        done = unpin(&engine->dbs[i], key);
+    }
 }
 
 void engine_promote(

@@ -109,9 +109,7 @@ static struct index_slot slot_of(
     return slot;
 }
 
-/* A pinned entry at the tail is given one more round, and one only: the
- * command that pinned it may be gone without having found it again, as after
- * SWAPDB. One that is not fetches anew. */
+/* A pinned entry at the tail is given another round. */
 static bool skip_pinned(struct space *space, struct lru *list)
 {
     struct engine *engine = space->engine;
@@ -120,7 +118,6 @@ static bool skip_pinned(struct space *space, struct lru *list)
         return false;
     }
     uint32_t ref = list->tail;
-    entry->bits &= (uint16_t)~ENTRY_PINNED;
     lru_remove(list, &engine->arena, ref);
     lru_push_head(list, &engine->arena, ref);
     return true;

@@ -240,4 +240,4 @@ def test_so_many_databases():
         text, status = start_and_fail(
             servers.LARDER, "larder-server", "--databases", value)
         assert status == 1
-        assert "argument must be between 1 and 65536 inclusive" in text
+        assert "argument must be between 1 and 16384 inclusive" in text

@@ -34,6 +34,7 @@ def tidy(path, mark):
     done = subprocess.run(
         ["clang-tidy", "--quiet", "-p", str(sources.BUILD),
          "--extra-arg=-Wno-unknown-warning-option",
+         "--extra-arg=-Wno-ignored-optimization-argument",
          *("--extra-arg=" + word for word in ANALYZER), str(path)],
         cwd=sources.ROOT, stdin=subprocess.DEVNULL, capture_output=True,
     )

@@ -1,0 +1,32 @@
+/* What a handler says about the keys it changes, in one place: whoever
+ * watches a key learns of it here. One thread, the loop's. */
+#ifndef LARDER_SERVER_KEYSPACE_H
+#define LARDER_SERVER_KEYSPACE_H
+
+#include "server/command.h"
+
+/* Classes of keyspace events: the letters of notify-keyspace-events. */
+enum keyspace_class {
+    KEYSPACE_GENERIC = 1 << 0, /* g */
+    KEYSPACE_STRING = 1 << 1,  /* $ */
+    KEYSPACE_LIST = 1 << 2,    /* l */
+    KEYSPACE_SET = 1 << 3,     /* s */
+    KEYSPACE_HASH = 1 << 4,    /* h */
+    KEYSPACE_ZSET = 1 << 5,    /* z */
+    KEYSPACE_STREAM = 1 << 6,  /* t */
+    KEYSPACE_EXPIRED = 1 << 7, /* x */
+    KEYSPACE_EVICTED = 1 << 8, /* e */
+    KEYSPACE_MISS = 1 << 9,    /* m */
+    KEYSPACE_NEW = 1 << 10,    /* n */
+};
+
+/* The value, the expiry or the existence of `key` in the request's database
+ * has changed. Called once a key and command, after the change. */
+void keyspace_changed(struct request *request, struct bytes key);
+
+/* `event` ("set", "del", ...) happened to `key`. Called after the change, in
+ * the order in which Redis sends its keyspace notifications. */
+void keyspace_event(struct request *request, enum keyspace_class class,
+    const char *event, struct bytes key);
+
+#endif

@@ -9,7 +9,7 @@ uint64_t db_size(const struct db *db)
 
 uint64_t db_tier_size(const struct db *db, enum tier tier)
 {
-    return db->space->tier[tier].items;
+    return space_tier_items(db->space, tier);
 }
 
 uint64_t db_expiring(const struct db *db)
@@ -158,7 +158,7 @@ static struct entry *use(struct db *db, struct found *found)
         }
         entry->bits |= ENTRY_TOUCHED;
     }
-    space_use(db->space, entry);
+    shelf_use(engine, entry);
     return entry;
 }
 

@@ -124,7 +124,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     }
     log_queue(space, entry, hash);
     entry->access = access_next(engine, entry->access);
-    space_use(space, entry);
+    shelf_use(engine, entry);
     return entry;
 }
 

@@ -14,7 +14,7 @@
  * more of them than there are numbers. */
 #define CLEAR_AT_ONCE 1000
 /* Nor may larger ones pile up: beyond this many, each is freed at once too. */
-#define SPACES_MAX 8192
+#define UNUSED_MAX 4096
 
 static bool fill_random(void *out, size_t size)
 {
@@ -58,8 +58,6 @@ uint32_t access_next(struct engine *engine, uint32_t access)
 static void create_databases(struct engine *engine)
 {
     unsigned count = engine->options.databases;
-    engine->space_capacity = count * 2;
-    engine->spaces = xcalloc(engine->space_capacity, sizeof(*engine->spaces));
     engine->dbs = xcalloc(count, sizeof *engine->dbs);
     engine->next_keyspace = 1;
     for (unsigned i = 0; i < count; i++) {
@@ -112,6 +110,15 @@ static void drop_blob(void *context, uint32_t ref, uint64_t hash)
     blob_unref(entry_blob(arena_at(&engine->arena, ref)));
 }
 
+static void drop_space(struct engine *engine, struct space *space)
+{
+    uint64_t position = 0;
+    do {
+        position = index_scan(&space->index, position, drop_blob, engine);
+    } while (position != 0);
+    space_destroy(space);
+}
+
 void engine_destroy(struct engine *engine)
 {
     if (engine == NULL) {
@@ -120,20 +127,16 @@ void engine_destroy(struct engine *engine)
     log_close(engine);
     fetch_close(engine);
     reclaim_close(engine);
-    for (unsigned i = 0; i < engine->space_capacity; i++) {
-        struct space *space = engine->spaces[i];
-        uint64_t position = 0;
-        while (space != NULL) {
-            position = index_scan(&space->index, position, drop_blob, engine);
-            if (position == 0) {
-                index_finish(&space->index);
-                free(space);
-                space = NULL;
-            }
-        }
+    for (unsigned i = 0; i < engine->options.databases; i++) {
+        drop_space(engine, engine->dbs[i].space);
+    }
+    while (engine->unused != NULL) {
+        struct space *space = engine->unused;
+        engine->unused = space->next_unused;
+        drop_space(engine, space);
     }
     arena_finish(&engine->arena);
-    free(engine->spaces);
+    free(engine->shelves);
     free(engine->dbs);
     free(engine->scratch);
     free(engine);
@@ -162,14 +165,16 @@ void engine_collect(struct engine *engine, int64_t now_ms)
 /* Frees flushed databases a little at a time. True: more to do. */
 static bool clear_turn(struct engine *engine, uint64_t deadline_us)
 {
-    for (unsigned i = 0; i < engine->space_capacity; i++) {
-        struct space *space = engine->spaces[i];
-        if (space == NULL || space->db != NULL) {
-            continue;
-        }
-        if (!space_clear(space, CLEAR_BUDGET) ||
-            engine_mono_us() >= deadline_us) {
+    while (engine->unused != NULL) {
+        struct space *space = engine->unused;
+        if (!space_clear(space, CLEAR_BUDGET)) {
             return true;
+        }
+        engine->unused = space->next_unused;
+        engine->unused_count--;
+        space_destroy(space);
+        if (engine_mono_us() >= deadline_us) {
+            return engine->unused != NULL;
         }
     }
     return false;
@@ -256,8 +261,13 @@ uint64_t engine_flush_db(struct engine *engine, unsigned number)
     db->space = space_create(engine, db);
     engine->log.keyspaces_changed = true;
     engine->log.live_bytes -= space->live_bytes;
-    if (count <= CLEAR_AT_ONCE || engine->space_capacity > SPACES_MAX) {
+    if (count <= CLEAR_AT_ONCE || engine->unused_count == UNUSED_MAX) {
         space_clear(space, UINT_MAX);
+        space_destroy(space);
+    } else {
+        space->next_unused = engine->unused;
+        engine->unused = space;
+        engine->unused_count++;
     }
     return count;
 }

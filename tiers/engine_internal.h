@@ -1,9 +1,11 @@
 /* What the files of tiers/ share of the engine. Nobody outside tiers/
  * includes this.
  *
- *   engine --- db 0..n-1 ---> space (index, LRU lists, wheel, counters)
+ *   engine --- db 0..n-1 ---> space (index, wheel)
  *     |                         one life of a database: FLUSHDB and SWAPDB
  *     |                         exchange spaces, never entries
+ *     |                           +--- shelves (LRU lists, counters), one a
+ *     |                                namespace that has keys there
  *     +--- log: batches on their way to the dry store
  *     +--- fetches: reads on their way back
  *     +--- waiters: clients' requests that wait for one of these
@@ -19,16 +21,25 @@
 #include "tiers/record.h"
 #include "tiers/wheel.h"
 
+/* The entries of one namespace in one space: in order of use, and counted.
+ * An entry names its shelf, and by it its space and namespace. */
+struct shelf {
+    struct space *space;
+    struct shelf *next; /* of the same space */
+    uint16_t number;    /* in engine->shelves, as in struct entry */
+    struct lru hot, cold;
+    struct lru sinking; /* cold entries whose record is on its way to disk */
+    struct engine_tier_stats tier[3];
+};
+
 struct space {
     struct engine *engine;
     struct db *db;     /* NULL: flushed, its entries are being freed */
     uint32_t keyspace; /* names this life on disk, never reused */
-    uint16_t number;   /* in engine->spaces, as in struct entry */
     struct index index;
-    struct lru hot, cold;
-    struct lru sinking; /* cold entries whose record is on its way to disk */
-    struct engine_tier_stats tier[3];
     struct wheel wheel;
+    struct shelf *shelf;       /* of the default namespace; the others follow */
+    struct space *next_unused; /* flushed too, and still to be freed */
     uint64_t live_records, live_bytes; /* of its entries, on disk */
     uint64_t clear_position;           /* while being freed */
 };
@@ -126,8 +137,10 @@ struct engine {
     struct arena arena;
     uint8_t secret[INDEX_SECRET_BYTES];
     struct db *dbs;
-    struct space **spaces; /* by number */
-    unsigned space_capacity;
+    struct shelf **shelves; /* by number */
+    unsigned shelf_capacity;
+    struct space *unused; /* flushed spaces, freed in slices */
+    unsigned unused_count;
     uint32_t next_keyspace;
     struct log log;
     struct fetch *fetches; /* uthash by record id */
@@ -162,10 +175,13 @@ struct engine {
 /* ---- space.c: the primitives everything else is made of ---- */
 
 struct space *space_create(struct engine *engine, struct db *db);
-/* Frees up to `budget` entries of a flushed space, and the space itself with
- * the last. True when it is gone. */
+/* Frees up to `budget` entries of a flushed space; true when none are left. */
 bool space_clear(struct space *space, unsigned budget);
+/* Frees an empty space. */
+void space_destroy(struct space *space);
 struct space *space_of(const struct engine *engine, const struct entry *entry);
+/* How many of its keys have their value in that tier. */
+uint64_t space_tier_items(const struct space *space, enum tier tier);
 struct space *space_by_keyspace(const struct engine *engine, uint32_t keyspace);
 uint64_t space_hash(const struct space *space, const struct entry *entry);
 
@@ -178,13 +194,37 @@ struct entry *space_replace(struct space *space, struct index_slot slot,
     const struct entry_spec *spec, enum link_at where);
 /* Frees the entry and its slot. */
 void space_remove(struct space *space, uint64_t hash, struct index_slot slot);
-/* To the head of the list of its tier. */
-void space_use(struct space *space, struct entry *entry);
 /* RAM that an entry takes, its blob included. */
 size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref);
-struct lru *space_list(struct space *space, const struct entry *entry);
 /* Re-counts everything against the counters. */
 void space_sane(const struct space *space);
+
+/* ---- shelf.c ---- */
+
+struct shelf *shelf_create(struct space *space);
+void shelf_destroy(struct shelf *shelf);
+static inline struct shelf *shelf_of(
+    const struct engine *engine, const struct entry *entry)
+{
+    return engine->shelves[entry->shelf];
+}
+/* The list that the entry is in; NULL when it is dry. */
+struct lru *shelf_list(struct shelf *shelf, const struct entry *entry);
+/* Adds (sign 1) or takes (sign -1) an entry to and from the counters. */
+void shelf_count(struct engine *engine, uint32_t ref, int sign);
+/* A new entry joins its list, at the head. */
+void shelf_link(struct engine *engine, uint32_t ref);
+void shelf_unlink(struct engine *engine, uint32_t ref);
+/* Same list: the entry `ref` takes the place of `old_ref`. Other lists: one
+ * is left, the other joined. */
+void shelf_relink(
+    struct engine *engine, uint32_t old_ref, uint32_t ref, enum link_at where);
+/* To the head of the list of its tier. */
+void shelf_use(struct engine *engine, struct entry *entry);
+/* A hot entry becomes a cold one with the same bytes. */
+void shelf_cool(struct engine *engine, uint32_t ref, uint16_t bits);
+/* A cold entry waits for its record to be committed. */
+void shelf_sink(struct engine *engine, uint32_t ref);
 
 /* ---- db.c ---- */
 

@@ -171,7 +171,7 @@ void entry_describe(const struct entry *entry, struct entry_spec *spec)
         .expiry_ms = entry_expiry_of(entry),
         .id = entry_id_of(entry),
         .access = entry->access,
-        .space = entry->space,
+        .shelf = entry->shelf,
         .bits = entry->bits,
     };
 }
@@ -228,7 +228,7 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
     uint16_t layout =
         ENTRY_HAS_EXPIRY | ENTRY_LONG_KEY | ENTRY_LONG_VALUE | ENTRY_IN_BLOB;
     entry->access = spec->access;
-    entry->space = spec->space;
+    entry->shelf = spec->shelf;
     entry->bits = (uint16_t)((spec->bits & ~layout) |
                              (spec->expiry_ms != 0 ? ENTRY_HAS_EXPIRY : 0) |
                              (long_key ? ENTRY_LONG_KEY : 0) |

@@ -2,7 +2,7 @@
  *
  *   offset  0  access       u32  last use and frequency (ACCESS_*)
  *           4  bits         u16  kind, tier, codec, layout flags
- *           6  space        u16  which LRU lists and counters it belongs to
+ *           6  shelf        u16  which LRU lists and counters it belongs to
  *           8  key_size     u8   255: the size is in a u32 further on
  *           9  value_size   u8   or, for long, packed, shared and dry values,
  *                                an 8-bit estimate of its record's size

@@ -9,7 +9,7 @@
 struct entry {
     uint32_t access; /* last use and frequency: access.h */
     uint16_t bits;
-    uint16_t space;
+    uint16_t shelf;
     uint8_t key_size;
     uint8_t value_size;
     uint8_t id[6];
@@ -46,7 +46,7 @@ struct entry_spec {
     int64_t expiry_ms;
     uint64_t id;
     uint32_t access;
-    uint16_t space;
+    uint16_t shelf;
     uint16_t bits; /* kind, tier, codec, and the state bits to keep */
 };
 

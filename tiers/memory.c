@@ -87,7 +87,7 @@ bool memory_can_sink(const struct engine *engine)
     }
     for (unsigned i = 0; i < engine->options.databases; i++) {
         const struct space *space = engine->dbs[i].space;
-        if (space->tier[TIER_HOT].items + space->tier[TIER_COLD].items > 0) {
+        if (space->index.count > space_tier_items(space, TIER_DRY)) {
             return true;
         }
     }

@@ -66,7 +66,6 @@ static bool sink_later(struct db *db, struct entry *entry, uint64_t hash,
 {
     struct engine *engine = db->engine;
     struct space *space = db->space;
-    uint32_t ref = arena_ref(&engine->arena, entry);
     if (entry_id_of(entry) == 0 && (entry->bits & ENTRY_QUEUED)) {
         log_cut(engine); /* what was written before it goes before it */
     }
@@ -74,9 +73,7 @@ static bool sink_later(struct db *db, struct entry *entry, uint64_t hash,
         log_append_entry(space, entry, hash);
     }
     if (!(entry->bits & ENTRY_SINKING)) {
-        lru_remove(&space->cold, &engine->arena, ref);
-        entry->bits |= ENTRY_SINKING;
-        lru_push_head(&space->sinking, &engine->arena, ref);
+        shelf_sink(engine, arena_ref(&engine->arena, entry));
     }
     if (waiter == NULL) {
         return false; /* the batch stays open for further ones */

@@ -2,40 +2,22 @@
 
 #include "tiers/engine_internal.h"
 
-static uint16_t free_number(struct engine *engine)
-{
-    for (unsigned i = 0; i < engine->space_capacity; i++) {
-        if (engine->spaces[i] == NULL) {
-            return (uint16_t)i;
-        }
-    }
-    unsigned grown = engine->space_capacity * 2;
-    check(grown <= UINT16_MAX);
-    engine->spaces = xrealloc(engine->spaces, grown * sizeof(*engine->spaces));
-    memset(engine->spaces + engine->space_capacity, 0,
-        engine->space_capacity * sizeof(*engine->spaces));
-    unsigned number = engine->space_capacity;
-    engine->space_capacity = grown;
-    return (uint16_t)number;
-}
-
 struct space *space_create(struct engine *engine, struct db *db)
 {
     struct space *space = xcalloc(1, sizeof *space);
     space->engine = engine;
     space->db = db;
     space->keyspace = engine->next_keyspace++;
-    space->number = free_number(engine);
-    engine->spaces[space->number] = space;
     index_init(
         &space->index, &engine->arena, engine->secret, &engine->index_bytes);
     wheel_init(&space->wheel, engine->now_ms);
+    space->shelf = shelf_create(space);
     return space;
 }
 
 struct space *space_of(const struct engine *engine, const struct entry *entry)
 {
-    return engine->spaces[entry->space];
+    return shelf_of(engine, entry)->space;
 }
 
 struct space *space_by_keyspace(const struct engine *engine, uint32_t keyspace)
@@ -53,16 +35,14 @@ uint64_t space_hash(const struct space *space, const struct entry *entry)
     return index_hash(space->index.secret, entry_key_of(entry));
 }
 
-struct lru *space_list(struct space *space, const struct entry *entry)
+uint64_t space_tier_items(const struct space *space, enum tier tier)
 {
-    switch (entry_tier_of(entry)) {
-    case TIER_HOT:
-        return &space->hot;
-    case TIER_COLD:
-        return (entry->bits & ENTRY_SINKING) ? &space->sinking : &space->cold;
-    default:
-        return NULL;
+    uint64_t items = 0;
+    for (const struct shelf *shelf = space->shelf; shelf != NULL;
+         shelf = shelf->next) {
+        items += shelf->tier[tier].items;
     }
+    return items;
 }
 
 size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref)
@@ -73,74 +53,36 @@ size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref)
            (blob != NULL ? memory_blob_bytes(blob) : 0);
 }
 
-/* Adds (sign 1) or takes (sign -1) an entry to and from the counters. */
-static void count_entry(struct space *space, uint32_t ref, int sign)
+static uint32_t make_entry(struct engine *engine, const struct entry_spec *spec)
 {
-    struct engine *engine = space->engine;
-    const struct entry *entry = arena_at(&engine->arena, ref);
-    size_t bytes = arena_slot_bytes(&engine->arena, ref);
-    const struct blob *blob = entry_blob(entry);
-    if (blob != NULL) {
-        size_t blob_bytes = memory_blob_bytes(blob);
-        bytes += blob_bytes;
-        engine->blob_bytes += (size_t)sign * blob_bytes;
-    }
-    struct engine_tier_stats *tier = &space->tier[entry_tier_of(entry)];
-    tier->items += (uint64_t)sign;
-    tier->bytes += (uint64_t)sign * bytes;
-}
-
-static uint32_t make_entry(struct space *space, const struct entry_spec *spec)
-{
-    struct engine *engine = space->engine;
     uint32_t ref = arena_alloc(&engine->arena, entry_slot_size(spec));
     /* engine_admit refuses writes before the range is used up. */
     check(ref != 0);
-    struct entry *entry = arena_at(&engine->arena, ref);
-    entry_write(entry, spec);
-    entry->space = space->number;
+    entry_write(arena_at(&engine->arena, ref), spec);
     return ref;
 }
 
 struct entry *space_insert(
     struct space *space, uint64_t hash, const struct entry_spec *spec)
 {
-    const struct arena *arena = &space->engine->arena;
-    uint32_t ref = make_entry(space, spec);
-    struct entry *entry = arena_at(arena, ref);
-    struct lru *list = space_list(space, entry);
-    if (list != NULL) {
-        lru_push_head(list, arena, ref);
-    }
+    struct engine *engine = space->engine;
+    uint32_t ref = make_entry(engine, spec);
+    struct entry *entry = arena_at(&engine->arena, ref);
+    entry->shelf = space->shelf->number;
+    shelf_link(engine, ref);
     if (entry->bits & ENTRY_HAS_EXPIRY) {
-        wheel_add(&space->wheel, arena, ref);
+        wheel_add(&space->wheel, &engine->arena, ref);
     }
-    count_entry(space, ref, 1);
+    shelf_count(engine, ref, 1);
     index_insert(&space->index, hash, ref);
     return entry;
 }
 
-/* The old entry leaves its list, the new one takes its place or the head. */
-static void relink(
-    struct space *space, uint32_t old_ref, uint32_t ref, enum link_at where)
+static void relink_wheel(struct space *space, uint32_t old_ref, uint32_t ref)
 {
     const struct arena *arena = &space->engine->arena;
-    struct entry *old = arena_at(arena, old_ref);
-    struct entry *entry = arena_at(arena, ref);
-    struct lru *old_list = space_list(space, old);
-    struct lru *list = space_list(space, entry);
-    if (where == LINK_SAME && list == old_list && list != NULL) {
-        lru_substitute(list, arena, old_ref, ref);
-    } else {
-        if (old_list != NULL) {
-            lru_remove(old_list, arena, old_ref);
-        }
-        if (list != NULL) {
-            lru_push_head(list, arena, ref);
-        }
-    }
-    int64_t old_expiry = entry_expiry_of(old);
-    int64_t expiry = entry_expiry_of(entry);
+    int64_t old_expiry = entry_expiry_of(arena_at(arena, old_ref));
+    int64_t expiry = entry_expiry_of(arena_at(arena, ref));
     if (old_expiry != 0 && old_expiry == expiry) {
         wheel_substitute(&space->wheel, arena, old_ref, ref);
         return;
@@ -159,12 +101,14 @@ struct entry *space_replace(struct space *space, struct index_slot slot,
     struct engine *engine = space->engine;
     uint32_t old_ref = *slot.ref;
     struct entry *old = arena_at(&engine->arena, old_ref);
-    uint32_t ref = make_entry(space, spec);
+    uint32_t ref = make_entry(engine, spec);
     struct blob *old_blob = entry_blob(old);
     struct entry *entry = arena_at(&engine->arena, ref);
-    count_entry(space, old_ref, -1);
-    relink(space, old_ref, ref, where);
-    count_entry(space, ref, 1);
+    entry->shelf = old->shelf;
+    shelf_count(engine, old_ref, -1);
+    shelf_relink(engine, old_ref, ref, where);
+    relink_wheel(space, old_ref, ref);
+    shelf_count(engine, ref, 1);
     if (old_blob != entry_blob(entry)) {
         blob_unref(old_blob);
     }
@@ -173,47 +117,25 @@ struct entry *space_replace(struct space *space, struct index_slot slot,
     return entry;
 }
 
-static void free_entry(struct space *space, uint32_t ref)
+static void free_entry(struct engine *engine, uint32_t ref)
 {
-    struct engine *engine = space->engine;
     struct entry *entry = arena_at(&engine->arena, ref);
-    count_entry(space, ref, -1);
+    shelf_count(engine, ref, -1);
     blob_unref(entry_blob(entry));
     arena_free(&engine->arena, ref);
 }
 
 void space_remove(struct space *space, uint64_t hash, struct index_slot slot)
 {
-    const struct arena *arena = &space->engine->arena;
+    struct engine *engine = space->engine;
     uint32_t ref = *slot.ref;
-    struct entry *entry = arena_at(arena, ref);
-    struct lru *list = space_list(space, entry);
-    if (list != NULL) {
-        lru_remove(list, arena, ref);
-    }
+    const struct entry *entry = arena_at(&engine->arena, ref);
+    shelf_unlink(engine, ref);
     if (entry->bits & ENTRY_HAS_EXPIRY) {
-        wheel_remove(&space->wheel, arena, ref);
+        wheel_remove(&space->wheel, &engine->arena, ref);
     }
     index_remove(&space->index, hash, slot);
-    free_entry(space, ref);
-}
-
-void space_use(struct space *space, struct entry *entry)
-{
-    struct lru *list = space_list(space, entry);
-    const struct arena *arena = &space->engine->arena;
-    uint32_t ref = arena_ref(arena, entry);
-    bool sinking = (entry->bits & ENTRY_SINKING) != 0;
-    if (list == NULL || (list->head == ref && !sinking)) {
-        return;
-    }
-    lru_remove(list, arena, ref);
-    if (sinking) {
-        /* In use again: it need not sink. */
-        entry->bits &= (uint16_t)~ENTRY_SINKING;
-        list = &space->cold;
-    }
-    lru_push_head(list, arena, ref);
+    free_entry(engine, ref);
 }
 
 #define CLEAR_VISIT_MAX 256
@@ -250,39 +172,45 @@ bool space_clear(struct space *space, unsigned budget)
             struct index_slot slot =
                 index_find_ref(&space->index, visit.hashes[i], visit.refs[i]);
             index_remove(&space->index, visit.hashes[i], slot);
-            free_entry(space, visit.refs[i]);
+            free_entry(engine, visit.refs[i]);
         }
         freed += visit.count + 1;
         if (!visit.more) {
             space->clear_position = next;
         }
     }
-    if (space->index.count > 0) {
-        return false;
+    return space->index.count == 0;
+}
+
+void space_destroy(struct space *space)
+{
+    while (space->shelf != NULL) {
+        struct shelf *shelf = space->shelf;
+        space->shelf = shelf->next;
+        shelf_destroy(shelf);
     }
     index_finish(&space->index);
-    engine->spaces[space->number] = NULL;
     free(space);
-    return true;
 }
 
 struct recount {
     const struct space *space;
-    struct engine_tier_stats tier[3];
     uint64_t expiring;
     uint64_t live_records, live_bytes;
+    struct engine_tier_stats (*tier)[3]; /* by number of the shelf */
 };
 
 static void on_recount(void *context, uint32_t ref, uint64_t hash)
 {
     struct recount *recount = context;
-    const struct arena *arena = &recount->space->engine->arena;
-    const struct entry *entry = arena_at(arena, ref);
+    const struct engine *engine = recount->space->engine;
+    const struct entry *entry = arena_at(&engine->arena, ref);
+    struct engine_tier_stats *tier =
+        &recount->tier[entry->shelf][entry_tier_of(entry)];
     (void)hash;
-    check(entry->space == recount->space->number);
-    recount->tier[entry_tier_of(entry)].items++;
-    recount->tier[entry_tier_of(entry)].bytes +=
-        entry_memory_bytes_at(recount->space->engine, ref);
+    check(space_of(engine, entry) == recount->space);
+    tier->items++;
+    tier->bytes += entry_memory_bytes_at(engine, ref);
     recount->expiring += (entry->bits & ENTRY_HAS_EXPIRY) ? 1 : 0;
     if (entry_id_of(entry) != 0) {
         recount->live_records++;
@@ -290,22 +218,34 @@ static void on_recount(void *context, uint32_t ref, uint64_t hash)
     }
 }
 
+static void shelf_sane(
+    const struct shelf *shelf, const struct engine_tier_stats *tier)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        check(tier[i].items == shelf->tier[i].items);
+        check(tier[i].bytes == shelf->tier[i].bytes);
+    }
+    check(shelf->hot.items == shelf->tier[TIER_HOT].items);
+    check(shelf->cold.items + shelf->sinking.items ==
+          shelf->tier[TIER_COLD].items);
+}
+
 void space_sane(const struct space *space)
 {
     struct recount recount = {.space = space};
     uint64_t position = 0;
+    recount.tier =
+        xcalloc(space->engine->shelf_capacity, sizeof(*recount.tier));
     index_sane(&space->index);
     do {
         position = index_scan(&space->index, position, on_recount, &recount);
     } while (position != 0);
-    for (unsigned tier = 0; tier < 3; tier++) {
-        check(recount.tier[tier].items == space->tier[tier].items);
-        check(recount.tier[tier].bytes == space->tier[tier].bytes);
+    for (const struct shelf *shelf = space->shelf; shelf != NULL;
+         shelf = shelf->next) {
+        shelf_sane(shelf, recount.tier[shelf->number]);
     }
     check(recount.live_records == space->live_records);
     check(recount.live_bytes == space->live_bytes);
     check(recount.expiring == space->wheel.items);
-    check(space->hot.items == space->tier[TIER_HOT].items);
-    check(space->cold.items + space->sinking.items ==
-          space->tier[TIER_COLD].items);
+    free(recount.tier);
 }

@@ -1,15 +1,22 @@
 #include "tiers/engine_internal.h"
 
+static void add_tiers(
+    struct engine_tier_stats *sum, const struct engine_tier_stats *part)
+{
+    for (unsigned tier = 0; tier < 3; tier++) {
+        sum[tier].items += part[tier].items;
+        sum[tier].bytes += part[tier].bytes;
+    }
+}
+
 void engine_stats(const struct engine *engine, struct engine_stats *stats)
 {
     const struct log *log = &engine->log;
     *stats = engine->counters;
     for (unsigned i = 0; i < engine->options.databases; i++) {
-        for (unsigned tier = 0; tier < 3; tier++) {
-            const struct engine_tier_stats *of =
-                &engine->dbs[i].space->tier[tier];
-            stats->tier[tier].items += of->items;
-            stats->tier[tier].bytes += of->bytes;
+        for (const struct shelf *shelf = engine->dbs[i].space->shelf;
+             shelf != NULL; shelf = shelf->next) {
+            add_tiers(stats->tier, shelf->tier);
         }
     }
     for (const struct engine_waiter *waiter = engine->room_waiters.first;

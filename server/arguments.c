@@ -152,6 +152,18 @@ void error_oom(struct request *request)
         "OOM command not allowed when used memory > 'maxmemory'.");
 }
 
+void error_not_fetched(struct request *request, enum dry_result cause)
+{
+    if (cause == DRY_OK) {
+        reply_error(request->reply,
+            "ERR The value could not be kept in memory, try again later");
+    } else {
+        reply_error(request->reply,
+            "ERR The value could not be read from disk: %s",
+            dry_result_text(cause));
+    }
+}
+
 bool require_type(
     struct request *request, const struct entry *entry, enum value_type type)
 {

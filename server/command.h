@@ -29,6 +29,9 @@ struct request {
     struct reply *reply;
     struct scratch *scratch; /* freed when the request ends */
     int64_t now_ms;          /* wall clock, same for the whole request */
+    bool nested;             /* runs inside another command's handler
+                                (command_call): must not wait */
+    bool read_at_once;       /* nested: values were read from disk for it */
     uint64_t changes;        /* handlers add one for each change they make:
                                 feeds rdb_changes_since_last_save */
 };
@@ -147,6 +150,9 @@ void error_not_integer(struct request *request);
 void error_arity(struct request *request);
 void error_unknown_subcommand(struct request *request);
 void error_oom(struct request *request);
+/* A value that is needed could not be fetched: the cause, or DRY_OK when it
+ * could not be kept in RAM. */
+void error_not_fetched(struct request *request, enum dry_result cause);
 /* A known subcommand with arguments that make no sense, or an unknown one of
  * a container that has no rows for its subcommands (server/help.c). */
 void error_subcommand_syntax(struct request *request);

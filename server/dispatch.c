@@ -5,6 +5,7 @@
 #include "server/conn.h"
 #include "server/latency.h"
 #include "server/monitor.h"
+#include "server/nested.h"
 #include "server/park.h"
 #include "server/server.h"
 #include "server/slowlog.h"
@@ -184,7 +185,7 @@ static bool is_paused(const struct request *request)
            (request->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }
 
-static size_t argument_bytes(const struct request *request)
+size_t request_argument_bytes(const struct request *request)
 {
     size_t size = 0;
     for (int i = 1; i < request->argc; i++) {
@@ -197,7 +198,7 @@ static size_t argument_bytes(const struct request *request)
 static enum dispatch_result admit(struct request *request, bool *refused)
 {
     switch (engine_admit(
-        request->engine, argument_bytes(request), request->now_ms)) {
+        request->engine, request_argument_bytes(request), request->now_ms)) {
     case ENGINE_ADMIT:
         break;
     case ENGINE_PARK:
@@ -224,32 +225,52 @@ static enum dispatch_result admit(struct request *request, bool *refused)
     return DISPATCH_DONE;
 }
 
-bool request_each_dry_key(
-    const struct request *request, dry_key_fn *fn, void *context)
+void request_each_needed_key(
+    const struct request *request, needed_key_fn *fn, void *context)
 {
     const struct command *row = request->command;
-    bool any = false;
     int last =
         row->last_key < 0 ? request->argc + row->last_key : row->last_key;
     if (row->first_key == 0 || last >= request->argc) {
-        return false;
+        return;
     }
     for (int i = row->first_key; i <= last; i += row->key_step) {
         if (row->needs(request, i) &&
-            db_residency(request->db, request->argv[i], request->now_ms) ==
-                DB_DRY) {
-            any = true;
-            if (!fn(context, request->argv[i])) {
-                break;
-            }
+            !fn(context, request->db, request->argv[i])) {
+            return;
         }
     }
-    return any;
 }
 
-static bool on_dry_key(void *context, struct bytes key)
+struct dry_filter {
+    int64_t now_ms;
+    needed_key_fn *fn;
+    void *context;
+    bool any;
+};
+
+static bool filter_dry(void *context, struct db *db, struct bytes key)
+{
+    struct dry_filter *filter = context;
+    if (db_residency(db, key, filter->now_ms) != DB_DRY) {
+        return true;
+    }
+    filter->any = true;
+    return filter->fn(filter->context, db, key);
+}
+
+bool request_each_dry_key(
+    const struct request *request, needed_key_fn *fn, void *context)
+{
+    struct dry_filter filter = {request->now_ms, fn, context, false};
+    request_each_needed_key(request, filter_dry, &filter);
+    return filter.any;
+}
+
+static bool on_dry_key(void *context, struct db *db, struct bytes key)
 {
     (void)context;
+    (void)db;
     (void)key;
     return false;
 }
@@ -317,7 +338,7 @@ static void note_slow(struct request *request, uint64_t ns)
     struct server *server = request->server;
     struct conn *conn = request->conn;
     const struct config *config = &server->config;
-    uint64_t waited_ns = park_waited_ns(conn);
+    uint64_t waited_ns = request->nested ? 0 : park_waited_ns(conn);
     uint64_t us = (ns + waited_ns) / 1000;
     int64_t now_s = request->now_ms / 1000;
     if (latency_wants(config, ns / 1000000)) {
@@ -340,7 +361,7 @@ static void note_slow(struct request *request, uint64_t ns)
             .us = us,
             .address = address,
             .name = conn->name,
-            .waited = waited_ns > 0,
+            .waited = waited_ns > 0 || request->read_at_once,
         };
         slowlog_add(
             server->slowlog, (uint64_t)config->slowlog_max_len, &record);
@@ -362,7 +383,7 @@ static void settle(struct request *request, uint64_t ticks)
     count_call(request, ns);
     if (ns >= server->slow_ns || conn->park != NULL) {
         note_slow(request, ns);
-        conn->last_used_ms = server_now_ms();
+        conn->last_used_ms = server_now_ms(); /* not that of outer commands */
     }
     if (request->scratch->chunks != NULL) {
         scratch_reset(request->scratch);
@@ -393,7 +414,9 @@ static void shift_skip(struct conn *conn)
 static enum dispatch_result run(struct request *request)
 {
     struct conn *conn = request->conn;
-    uint64_t errors = request->reply->errors;
+    struct server *server = request->server;
+    uint64_t start_ticks = server->run_ticks;
+    server->counted_errors = request->reply->errors;
     conn->last_command = request->command; /* CLIENT INFO names itself */
     bool untouched = (conn->flags & CONN_NO_TOUCH) != 0 &&
                      request->command->handler != cmd_touch;
@@ -404,17 +427,17 @@ static enum dispatch_result run(struct request *request)
     if (untouched) {
         engine_ignore_uses(request->engine, false);
     }
-    uint64_t now_ticks = clock_ticks();
-    uint64_t ticks = now_ticks - request->server->run_ticks;
-    request->server->run_ticks = now_ticks;
+    server->run_ticks = clock_ticks();
     if ((conn->flags & CONN_PARKED) != 0) {
         scratch_reset(request->scratch);
         return DISPATCH_PARKED;
     }
-    if (request->reply->errors != errors) {
+    /* What a nested command has answered is counted already. */
+    if (request->reply->errors != server->counted_errors) {
+        server->counted_errors = request->reply->errors;
         count_error(request, request->command, false);
     }
-    settle(request, ticks);
+    settle(request, server->run_ticks - start_ticks);
     return DISPATCH_DONE;
 }
 
@@ -470,18 +493,34 @@ enum dispatch_result command_dispatch(
     return result;
 }
 
+void command_call(struct request *outer, const struct dispatch_input *input)
+{
+    struct request request;
+    init_request(&request, outer->conn, input);
+    request.nested = true;
+    request.now_ms = outer->now_ms;
+    uint64_t errors = request.reply->errors;
+    const struct command *row = resolve_row(&request, input);
+    if (row != NULL) {
+        request.command = row;
+        if (may_run(&request) && nested_fits(&request) &&
+            nested_fetch(&request)) {
+            run(&request);
+            nested_release(&request);
+            return;
+        }
+    }
+    if (request.reply->errors != errors) {
+        request.server->counted_errors = request.reply->errors;
+        count_error(&request, row, true);
+    }
+}
+
 void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
     enum dry_result cause)
 {
     struct request request;
     init_request(&request, conn, input);
-    if (cause == DRY_OK) {
-        reply_error(request.reply,
-            "ERR The value could not be kept in memory, try again later");
-    } else {
-        reply_error(request.reply,
-            "ERR The value could not be read from disk: %s",
-            dry_result_text(cause));
-    }
+    error_not_fetched(&request, cause);
     count_error(&request, input->row, true);
 }

@@ -10,6 +10,7 @@ struct blob;
 struct command;
 struct config;
 struct conn;
+struct db;
 struct request;
 
 /* Rows found lately, by the very bytes of the name: pipelines use few names
@@ -46,16 +47,30 @@ struct dispatch_input {
 };
 enum dispatch_result command_dispatch(
     struct conn *conn, const struct dispatch_input *input);
+/* Runs one command on behalf of outer's connection from inside outer's
+ * handler (EXEC, scripts): lookup, arity, rights, the run, its statistics,
+ * SLOWLOG and MONITOR. Exactly one reply, an error too, goes to the end of
+ * server->reply. It never waits: values that are on disk though nobody has
+ * fetched them beforehand are read at once, for a second at most each
+ * (sync_reads in TIER STATS), and room in memory is the caller's business, but
+ * for a limit that holds always. What lies in outer's scratch is lost. */
+void command_call(struct request *outer, const struct dispatch_input *input);
+
 /* Answers for a command whose values could not be fetched: the cause, or
  * DRY_OK when they could not be kept in RAM. */
 void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
     enum dry_result cause);
 
-/* Calls fn(context, key) for each key of the request whose value its handler
- * needs and that is on disk, until fn returns false. True when there was
- * any. */
-typedef bool dry_key_fn(void *context, struct bytes key);
+/* Bytes of all arguments but the name. */
+size_t request_argument_bytes(const struct request *request);
+
+/* Calls fn(context, db, key) for each key of the request whose value its
+ * handler needs, until fn returns false. */
+typedef bool needed_key_fn(void *context, struct db *db, struct bytes key);
+void request_each_needed_key(
+    const struct request *request, needed_key_fn *fn, void *context);
+/* The same for those that are on disk. True when there was any. */
 bool request_each_dry_key(
-    const struct request *request, dry_key_fn *fn, void *context);
+    const struct request *request, needed_key_fn *fn, void *context);
 
 #endif

@@ -23,10 +23,27 @@ enum keyspace_class {
 /* The value, the expiry or the existence of `key` in the request's database
  * has changed. Called once a key and command, after the change. */
 void keyspace_changed(struct request *request, struct bytes key);
+/* The same in another database. */
+void keyspace_changed_in(
+    struct request *request, struct db *db, struct bytes key);
 
 /* `event` ("set", "del", ...) happened to `key`. Called after the change, in
- * the order in which Redis sends its keyspace notifications. */
+ * the order in which Redis sends its keyspace notifications. Handlers say
+ * neither "expired" nor "evicted", "keymiss" and "new": those come from the
+ * engine, by keyspace_on_engine_event. */
 void keyspace_event(struct request *request, enum keyspace_class class,
     const char *event, struct bytes key);
+/* The same in another database. */
+void keyspace_event_in(struct request *request, enum keyspace_class class,
+    const char *event, struct db *db, struct bytes key);
+
+/* All keys of the database are about to be deleted (called before it
+ * happens), or about to change places with those of another. */
+void keyspace_flushing(struct request *request, struct db *db);
+void keyspace_swapping(struct request *request, struct db *a, struct db *b);
+
+/* struct engine_options' on_event; `context` is the struct server. */
+void keyspace_on_engine_event(void *context, enum engine_event event,
+    unsigned database, struct bytes key);
 
 #endif

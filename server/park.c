@@ -219,18 +219,17 @@ static const struct park_fetch *find_failed(
     return fetch;
 }
 
-static bool find_failed_key(void *context, struct bytes key)
+static bool find_failed_key(void *context, struct db *db, struct bytes key)
 {
     struct collect *collect = context;
-    const struct park_fetch *failed =
-        find_failed(collect->conn->park, collect->db, key);
+    const struct park_fetch *failed = find_failed(collect->conn->park, db, key);
     if (failed != NULL) {
         collect->failed = failed->result;
     }
     return failed == NULL;
 }
 
-static bool fetch_one(void *context, struct bytes key)
+static bool fetch_one(void *context, struct db *db, struct bytes key)
 {
     struct collect *collect = context;
     struct conn *conn = collect->conn;
@@ -238,13 +237,13 @@ static bool fetch_one(void *context, struct bytes key)
     if (collect->ahead && park->fetches_left >= FETCHES_AHEAD_MAX) {
         return false;
     }
-    if (find_failed(park, collect->db, key) != NULL) {
+    if (find_failed(park, db, key) != NULL) {
         return true;
     }
     struct park_fetch *fetch = xcalloc(1, sizeof(*fetch) + key.size);
     fetch->waiter.on_ready = on_fetched;
     fetch->park = park;
-    fetch->db = collect->db;
+    fetch->db = db;
     fetch->pending = true;
     fetch->key_size = key.size;
     if (key.size > 0) {
@@ -253,14 +252,14 @@ static bool fetch_one(void *context, struct bytes key)
     fetch->next = park->fetches;
     park->fetches = fetch;
     park->fetches_left++;
-    engine_fetch(conn->server->engine, collect->db, fetch_key(fetch),
-        &fetch->waiter, conn->last_used_ms);
+    engine_fetch(conn->server->engine, db, fetch_key(fetch), &fetch->waiter,
+        conn->last_used_ms);
     return true;
 }
 
 /* Calls fn for the dry keys of one command of the batch. */
 static void each_dry_key(struct collect *collect, const struct batch *batch,
-    unsigned index, dry_key_fn *fn)
+    unsigned index, needed_key_fn *fn)
 {
     const struct batch_command *command = &batch->commands[index];
     struct conn *conn = collect->conn;

@@ -11,6 +11,7 @@
 #include "server/config_apply.h"
 #include "server/conn.h"
 #include "server/cron.h"
+#include "server/keyspace.h"
 #include "server/latency.h"
 #include "server/listen.h"
 #include "server/park.h"
@@ -154,6 +155,7 @@ static bool create_engine(struct server *server)
         .policy = (enum engine_policy)config->maxmemory_policy,
         .active_expire = true,
         .wake = wake_engine,
+        .on_event = keyspace_on_engine_event,
         .log = log_from_engine,
         .context = server,
     };

@@ -40,7 +40,8 @@ struct server {
     struct stats stats;
     struct clock clock;
     uint64_t run_ticks; /* when the last command ended, or the batch began */
-    uint64_t slow_ns;   /* commands that took less are looked at no further */
+    uint64_t counted_errors; /* reply.errors that are in the statistics */
+    uint64_t slow_ns; /* commands that took less are looked at no further */
     struct slowlog *slowlog;
     struct latency *latency;
 

@@ -64,6 +64,14 @@ static void db_remove(
     space_remove(space, hash, slot);
 }
 
+void db_tell(const struct db *db, enum engine_event event, struct bytes key)
+{
+    const struct engine_options *options = &db->engine->options;
+    if (options->on_event != NULL) {
+        options->on_event(options->context, event, db->number, key);
+    }
+}
+
 /* Removes an entry that no command asked to remove, and tells the caller's
  * listener once it is gone. */
 static void remove_and_tell(struct space *space, uint64_t hash,
@@ -79,8 +87,7 @@ static void remove_and_tell(struct space *space, uint64_t hash,
     }
     db_remove(space, hash, slot);
     if (copy != NULL) {
-        engine->options.on_event(engine->options.context, event,
-            space->db->number, bytes_of(copy, key.size));
+        db_tell(space->db, event, bytes_of(copy, key.size));
         free(copy);
     }
 }
@@ -162,12 +169,20 @@ static struct entry *use(struct db *db, struct found *found)
     return entry;
 }
 
+static void miss(struct db *db, struct bytes key)
+{
+    db->engine->counters.misses++;
+    if (db->engine->tells_missed) {
+        db_tell(db, ENGINE_MISSED, key);
+    }
+}
+
 struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
 {
     struct found found = find(db, key, now_ms);
     struct engine_stats *counters = &db->engine->counters;
     if (found.entry == NULL) {
-        counters->misses++;
+        miss(db, key);
         return NULL;
     }
     counters->hits++;
@@ -180,6 +195,17 @@ struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
 }
 
 struct entry *db_look(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct entry *entry = find(db, key, now_ms).entry;
+    if (entry == NULL) {
+        miss(db, key);
+    } else {
+        db->engine->counters.hits++;
+    }
+    return entry;
+}
+
+struct entry *db_look_quietly(struct db *db, struct bytes key, int64_t now_ms)
 {
     struct engine_stats *counters = &db->engine->counters;
     struct entry *entry = find(db, key, now_ms).entry;

@@ -44,6 +44,8 @@ struct entry *db_find(struct db *db, struct bytes key, int64_t now_ms);
 /* As db_find; counts as a keyspace hit or miss but as no use. For commands
  * that ask about a key, not for its value. */
 struct entry *db_look(struct db *db, struct bytes key, int64_t now_ms);
+/* As db_look, but a miss is no event. For OBJECT. */
+struct entry *db_look_quietly(struct db *db, struct bytes key, int64_t now_ms);
 /* As db_find; counts as a use (LRU, idle time, rising from cold) and as a
  * keyspace hit or miss. For commands that read. */
 struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms);

@@ -32,6 +32,8 @@ enum engine_policy { /* maxmemory-policy: heeded without a dry tier only */
 enum engine_event { /* what happened to a key without a command doing it */
     ENGINE_EXPIRED,
     ENGINE_EVICTED,
+    ENGINE_MISSED, /* a command read what is not there */
+    ENGINE_ADDED,  /* there was no such key before */
 };
 
 /* Each life of a database has a 16-bit number, and flushed ones need theirs
@@ -51,7 +53,8 @@ struct engine_options {
     bool active_expire;
     /* Borrowed callbacks, engine thread except wake (any thread). */
     void (*wake)(void *context);
-    /* Key borrowed; called after the key is gone. May be NULL. */
+    /* Key borrowed; called after it has happened, often in the middle of
+     * another call: it must not change anything here. May be NULL. */
     void (*on_event)(void *context, enum engine_event event, unsigned database,
         struct bytes key);
     /* One line for the server's log. Never NULL. */
@@ -119,7 +122,9 @@ struct engine_waiter {
 void engine_fetch(struct engine *engine, struct db *db, struct bytes key,
     struct engine_waiter *waiter, int64_t now_ms);
 /* The same at once, blocking up to `timeout_ms`: for scripts that touch
- * undeclared keys. */
+ * undeclared keys. Nothing of what was written since the last engine_turn or
+ * engine_cron reaches the disk meanwhile: what a script or an EXEC writes is
+ * in one cut. */
 enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
     struct bytes key, unsigned timeout_ms, int64_t now_ms);
 /* Keeps the value of the key from sinking until engine_unpin or, should that
@@ -142,6 +147,9 @@ enum engine_admission {
  * arguments bring. Makes room first where that is quick. */
 enum engine_admission engine_admit(
     struct engine *engine, size_t size_bytes, int64_t now_ms);
+/* May a command run that is part of one that was admitted? It may go beyond
+ * maxmemory by an eighth; nothing sinks meanwhile. */
+bool engine_admit_nested(const struct engine *engine, size_t size_bytes);
 /* DRY_OK: ask again; DRY_FULL: nothing makes room, answer -OOM. */
 void engine_wait_room(struct engine *engine, struct engine_waiter *waiter);
 /* Why the store refuses writes ("" when it does not): path and cause. */
@@ -190,6 +198,8 @@ void engine_set_policy(struct engine *engine, enum engine_policy policy);
 void engine_set_durability(
     struct engine *engine, enum engine_durability durability);
 void engine_set_active_expire(struct engine *engine, bool on);
+/* Whether on_event is told of ENGINE_MISSED and ENGINE_ADDED; not at first. */
+void engine_set_events(struct engine *engine, bool missed, bool added);
 
 /* ---- statistics ---- */
 

@@ -134,6 +134,8 @@ struct engine {
     struct engine_options options;
     int64_t now_ms; /* of the current call */
     bool uses_ignored;
+    bool fetching_now; /* in the middle of a command: nothing is cut */
+    bool tells_missed, tells_added;
     struct arena arena;
     uint8_t secret[INDEX_SECRET_BYTES];
     struct db *dbs;
@@ -233,6 +235,8 @@ void entry_outdate(struct space *space, struct entry *entry, uint64_t hash);
 void db_expire_entry(
     struct space *space, uint64_t hash, struct index_slot slot);
 void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot);
+/* Calls the caller's listener. */
+void db_tell(const struct db *db, enum engine_event event, struct bytes key);
 
 /* ---- log.c, log_open.c, log_abandon.c ---- */
 

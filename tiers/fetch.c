@@ -258,14 +258,17 @@ enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
     uint64_t deadline_us = engine_mono_us() + (uint64_t)timeout_ms * 1000;
     engine->counters.sync_reads++;
     engine_fetch(engine, db, key, &blocking.waiter, now_ms);
+    engine->fetching_now = true;
     while (!blocking.ready) {
         if (engine_mono_us() >= deadline_us) {
             engine_cancel(engine, &blocking.waiter);
-            return DRY_IO;
+            blocking.result = DRY_IO;
+            break;
         }
         dry_workers_wait(engine->log.workers, 10);
         dry_workers_collect(engine->log.workers);
     }
+    engine->fetching_now = false;
     return blocking.result;
 }
 

@@ -346,6 +346,10 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     if (log->store == NULL) {
         return;
     }
+    if (log->keyspaces_changed && !log->cutting && log->failures == 0) {
+        /* FLUSHALL and what an EXEC wrote behind it belong together. */
+        log_cut(engine);
+    }
     if (log->open == NULL &&
         (keep_from != 0 || log->keyspaces_changed || sync)) {
         open_batch(engine);

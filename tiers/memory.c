@@ -157,6 +157,13 @@ enum engine_admission engine_admit(
     return size_bytes > limit / 2 ? ENGINE_REFUSE_OOM : ENGINE_PARK;
 }
 
+bool engine_admit_nested(const struct engine *engine, size_t size_bytes)
+{
+    size_t limit = engine->options.maxmemory_bytes;
+    return memory_used(engine) + size_bytes <= limit + limit / 8 &&
+           !arena_beyond(engine, ROOM_256THS);
+}
+
 void engine_wait_room(struct engine *engine, struct engine_waiter *waiter)
 {
     waiters_add(&engine->room_waiters, waiter);

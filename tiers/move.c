@@ -172,3 +172,9 @@ void engine_set_active_expire(struct engine *engine, bool on)
 {
     engine->options.active_expire = on;
 }
+
+void engine_set_events(struct engine *engine, bool missed, bool added)
+{
+    engine->tells_missed = missed;
+    engine->tells_added = added;
+}

@@ -34,6 +34,7 @@ struct reclaim {
     uint64_t end; /* one behind the last row looked at */
     size_t row_count;
     size_t listed_bytes;
+    bool read; /* its rows, in the middle of engine_fetch_now */
     struct reclaim_row rows[ROUND_ROWS];
 };
 
@@ -139,9 +140,9 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
     return true;
 }
 
-static void on_read(struct dry_job *job)
+/* The live records have been read: they go into the log again. */
+static void finish_round(struct reclaim *reclaim)
 {
-    struct reclaim *reclaim = (struct reclaim *)job;
     struct engine *engine = reclaim->engine;
     struct log *log = &engine->log;
     uint64_t keep_from = reclaim->end;
@@ -165,6 +166,16 @@ static void on_read(struct dry_job *job)
         log->removing_records = log->removing_bytes = 0;
     }
     reclaim_end(engine);
+}
+
+static void on_read(struct dry_job *job)
+{
+    struct reclaim *reclaim = (struct reclaim *)job;
+    if (reclaim->engine->fetching_now) {
+        reclaim->read = true; /* goes on in reclaim_cron: no cut just now */
+        return;
+    }
+    finish_round(reclaim);
 }
 
 static void on_listed(struct dry_job *job)
@@ -204,6 +215,10 @@ static bool wasteful(const struct engine *engine)
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
+    if (engine->reclaim != NULL && engine->reclaim->read &&
+        !engine->fetching_now) {
+        finish_round(engine->reclaim);
+    }
     if (log->store == NULL || log->closing || engine->reclaim != NULL ||
         !wasteful(engine) || log->first_id > log->committed_id) {
         return;

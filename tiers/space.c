@@ -75,6 +75,9 @@ struct entry *space_insert(
     }
     shelf_count(engine, ref, 1);
     index_insert(&space->index, hash, ref);
+    if (space->engine->tells_added && space->engine->load_from == 0) {
+        db_tell(space->db, ENGINE_ADDED, spec->key);
+    }
     return entry;
 }
 

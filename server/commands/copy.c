@@ -1,5 +1,5 @@
 /* Giving a value another name or another database: RENAME, COPY, MOVE. */
-#include "server/command.h"
+#include "server/keyspace.h"
 
 static bool exists(struct request *request, struct db *db, struct bytes key)
 {
@@ -19,9 +19,14 @@ static bool require_source(struct request *request)
 
 static void rename_key(struct request *request)
 {
-    db_rename(request->db, request->argv[1], request->db, request->argv[2],
-        request->now_ms);
+    struct bytes from = request->argv[1];
+    struct bytes to = request->argv[2];
+    db_rename(request->db, from, request->db, to, request->now_ms);
     request->changes++;
+    keyspace_changed(request, from);
+    keyspace_changed(request, to);
+    keyspace_event(request, KEYSPACE_GENERIC, "rename_from", from);
+    keyspace_event(request, KEYSPACE_GENERIC, "rename_to", to);
 }
 
 void cmd_rename(struct request *request)
@@ -93,6 +98,8 @@ void cmd_copy(struct request *request)
     if (possible) {
         db_copy(request->db, from, target, to, request->now_ms);
         request->changes++;
+        keyspace_changed_in(request, target, to);
+        keyspace_event_in(request, KEYSPACE_GENERIC, "copy_to", target, to);
     }
     reply_integer(request->reply, possible);
 }
@@ -114,6 +121,10 @@ void cmd_move(struct request *request)
     if (possible) {
         db_rename(request->db, key, target, key, request->now_ms);
         request->changes++;
+        keyspace_changed(request, key);
+        keyspace_changed_in(request, target, key);
+        keyspace_event(request, KEYSPACE_GENERIC, "move_from", key);
+        keyspace_event_in(request, KEYSPACE_GENERIC, "move_to", target, key);
     }
     reply_integer(request->reply, possible);
 }

@@ -1,7 +1,7 @@
 /* Databases as a whole: counting, emptying and swapping them. */
 #include <limits.h>
 
-#include "server/command.h"
+#include "server/keyspace.h"
 
 void cmd_dbsize(struct request *request)
 {
@@ -27,6 +27,7 @@ void cmd_flushdb(struct request *request)
         return;
     }
     unsigned number = engine_db_number(request->engine, request->db);
+    keyspace_flushing(request, request->db);
     request->changes += engine_flush_db(request->engine, number);
     reply_ok(request->reply);
 }
@@ -35,6 +36,9 @@ void cmd_flushall(struct request *request)
 {
     if (!parse_flush_mode(request)) {
         return;
+    }
+    for (unsigned i = 0; i < engine_database_count(request->engine); i++) {
+        keyspace_flushing(request, engine_db(request->engine, i));
     }
     request->changes += engine_flush_all(request->engine);
     reply_ok(request->reply);
@@ -64,6 +68,8 @@ void cmd_swapdb(struct request *request)
         reply_error(request->reply, "ERR DB index is out of range");
         return;
     }
+    keyspace_swapping(request, engine_db(request->engine, (unsigned)first),
+        engine_db(request->engine, (unsigned)second));
     engine_swap_db(request->engine, (unsigned)first, (unsigned)second);
     request->changes++;
     reply_ok(request->reply);

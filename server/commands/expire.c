@@ -1,5 +1,5 @@
 /* Time to live: setting, asking and removing it. */
-#include "server/command.h"
+#include "server/keyspace.h"
 
 /* Conditions of EXPIRE; NX excludes the others, GT excludes LT. */
 struct expire_options {
@@ -87,12 +87,15 @@ static void expire(struct request *request, int64_t unit_ms, int64_t base_ms)
         reply_integer(request->reply, 0);
         return;
     }
-    if (expiry_ms <= request->now_ms) {
+    bool past = expiry_ms <= request->now_ms;
+    if (past) {
         db_delete(request->db, key, request->now_ms);
     } else {
         db_set_expiry(request->db, entry, expiry_ms);
     }
     request->changes++;
+    keyspace_changed(request, key);
+    keyspace_event(request, KEYSPACE_GENERIC, past ? "del" : "expire", key);
     reply_integer(request->reply, 1);
 }
 
@@ -118,12 +121,14 @@ void cmd_pexpireat(struct request *request)
 
 void cmd_persist(struct request *request)
 {
-    struct entry *entry =
-        db_touch(request->db, request->argv[1], request->now_ms);
+    struct bytes key = request->argv[1];
+    struct entry *entry = db_touch(request->db, key, request->now_ms);
     bool had_expiry = entry != NULL && entry_expiry_ms(entry) != DB_NO_EXPIRY;
     if (had_expiry) {
         db_set_expiry(request->db, entry, DB_NO_EXPIRY);
         request->changes++;
+        keyspace_changed(request, key);
+        keyspace_event(request, KEYSPACE_GENERIC, "persist", key);
     }
     reply_integer(request->reply, had_expiry);
 }

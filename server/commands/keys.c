@@ -1,12 +1,15 @@
 /* Keys of any type: deleting, counting, naming their type. */
-#include "server/command.h"
+#include "server/keyspace.h"
 
 void cmd_del(struct request *request)
 {
     int64_t deleted = 0;
     for (int i = 1; i < request->argc; i++) {
-        if (db_delete(request->db, request->argv[i], request->now_ms)) {
+        struct bytes key = request->argv[i];
+        if (db_delete(request->db, key, request->now_ms)) {
             deleted++;
+            keyspace_changed(request, key);
+            keyspace_event(request, KEYSPACE_GENERIC, "del", key);
         }
     }
     request->changes += (uint64_t)deleted;

@@ -6,7 +6,7 @@
 static const struct entry *find_object(struct request *request)
 {
     const struct entry *entry =
-        db_look(request->db, request->argv[2], request->now_ms);
+        db_look_quietly(request->db, request->argv[2], request->now_ms);
     if (entry == NULL) {
         reply_null(request->reply);
     }

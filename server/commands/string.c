@@ -1,6 +1,7 @@
 /* Strings as a whole: reading them, and writing several at once. */
 #include "server/commands/string.h"
 
+#include "server/keyspace.h"
 #include "server/server.h"
 
 void string_reply(struct request *request, const struct entry *entry)
@@ -17,6 +18,14 @@ void string_reply(struct request *request, const struct entry *entry)
     reply_bulk(request->reply, db_string(request->db, entry, request->scratch));
 }
 
+void string_changed(
+    struct request *request, struct bytes key, const char *event)
+{
+    request->changes++;
+    keyspace_changed(request, key);
+    keyspace_event(request, KEYSPACE_STRING, event, key);
+}
+
 void string_store(
     struct request *request, int key, int value, int64_t expiry_ms)
 {
@@ -24,10 +33,16 @@ void string_store(
     struct blob *blob = request_take_blob(request, value);
     if (blob != NULL) {
         db_set_blob(request->db, name, &blob, expiry_ms, request->now_ms);
-        return;
+    } else {
+        db_set_string(request->db, name, request->argv[value], expiry_ms,
+            request->now_ms);
     }
-    db_set_string(
-        request->db, name, request->argv[value], expiry_ms, request->now_ms);
+}
+
+void string_set(struct request *request, int key, int value, int64_t expiry_ms)
+{
+    string_store(request, key, value, expiry_ms);
+    string_changed(request, request->argv[key], "set");
 }
 
 bool string_length_allowed(
@@ -61,6 +76,8 @@ void cmd_getdel(struct request *request)
     string_reply(request, entry);
     if (entry != NULL && db_delete(request->db, key, request->now_ms)) {
         request->changes++;
+        keyspace_changed(request, key);
+        keyspace_event(request, KEYSPACE_GENERIC, "del", key);
     }
 }
 
@@ -72,8 +89,7 @@ void cmd_getset(struct request *request)
         return;
     }
     string_reply(request, entry);
-    string_store(request, 1, 2, DB_NO_EXPIRY);
-    request->changes++;
+    string_set(request, 1, 2, DB_NO_EXPIRY);
 }
 
 void cmd_strlen(struct request *request)
@@ -103,8 +119,7 @@ void cmd_mget(struct request *request)
 static void store_pairs(struct request *request)
 {
     for (int i = 1; i < request->argc; i += 2) {
-        string_store(request, i, i + 1, DB_NO_EXPIRY);
-        request->changes++;
+        string_set(request, i, i + 1, DB_NO_EXPIRY);
     }
 }
 

@@ -14,6 +14,12 @@ void string_reply(struct request *request, const struct entry *entry);
  * db_set_string. */
 void string_store(
     struct request *request, int key, int value, int64_t expiry_ms);
+/* Counts and tells that the string at `key` has changed; `event` as in
+ * keyspace_event. */
+void string_changed(
+    struct request *request, struct bytes key, const char *event);
+/* Both, the event being "set". */
+void string_set(struct request *request, int key, int value, int64_t expiry_ms);
 
 /* False after having answered that a string of `size` bytes grown by `extra`
  * would be longer than proto-max-bulk-len. */

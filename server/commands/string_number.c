@@ -27,7 +27,7 @@ static void add(struct request *request, int64_t increment)
     size_t size = bytes_from_int64(digits, value);
     db_set_string(request->db, key, bytes_of(digits, size), DB_KEEP_EXPIRY,
         request->now_ms);
-    request->changes++;
+    string_changed(request, key, "incrby");
     reply_integer(request->reply, value);
 }
 
@@ -97,6 +97,6 @@ void cmd_incrbyfloat(struct request *request)
     struct bytes digits =
         bytes_of(text, number_format_long_double(text, sizeof(text), value));
     db_set_text(request->db, key, digits, DB_KEEP_EXPIRY, request->now_ms);
-    request->changes++;
+    string_changed(request, key, "incrbyfloat");
     reply_bulk(request->reply, digits);
 }

@@ -11,7 +11,7 @@ void cmd_append(struct request *request)
     }
     if (entry == NULL) {
         string_store(request, 1, 2, DB_NO_EXPIRY);
-        request->changes++;
+        string_changed(request, key, "append");
         reply_integer(request->reply, (int64_t)tail.size);
         return;
     }
@@ -28,7 +28,7 @@ void cmd_append(struct request *request)
     if (tail.size > 0) {
         memcpy(data + old_size, tail.data, tail.size);
     }
-    request->changes++;
+    string_changed(request, key, "append");
     reply_integer(request->reply, (int64_t)size);
 }
 
@@ -64,7 +64,7 @@ void cmd_setrange(struct request *request)
         return;
     }
     memcpy(data + offset, part.data, part.size);
-    request->changes++;
+    string_changed(request, key, "setrange");
     reply_integer(request->reply, (int64_t)size);
 }
 

@@ -1,6 +1,7 @@
 /* SET with its options, its shorthands, and GETEX, which has the same ones
  * for the time to live. */
 #include "server/commands/string.h"
+#include "server/keyspace.h"
 
 /* What becomes of the key's time to live. */
 enum lifetime {
@@ -144,6 +145,15 @@ static bool resolve_lifetime(struct request *request,
     }
 }
 
+/* Stores what SET and its shorthands were given. */
+static void set_until(struct request *request, int value, int64_t expiry_ms)
+{
+    string_set(request, 1, value, expiry_ms);
+    if (expiry_ms > 0) {
+        keyspace_event(request, KEYSPACE_GENERIC, "expire", request->argv[1]);
+    }
+}
+
 void cmd_set(struct request *request)
 {
     struct set_options options = {0};
@@ -170,8 +180,7 @@ void cmd_set(struct request *request)
             return;
         }
     }
-    string_store(request, 1, 2, expiry_ms);
-    request->changes++;
+    set_until(request, 2, expiry_ms);
     if (!options.get) {
         reply_ok(request->reply);
     }
@@ -183,8 +192,7 @@ void cmd_setnx(struct request *request)
         reply_integer(request->reply, 0);
         return;
     }
-    string_store(request, 1, 2, DB_NO_EXPIRY);
-    request->changes++;
+    string_set(request, 1, 2, DB_NO_EXPIRY);
     reply_integer(request->reply, 1);
 }
 
@@ -194,8 +202,7 @@ static void set_for_time(struct request *request, enum lifetime lifetime)
     if (!time_argument(request, 2, lifetime, &expiry_ms)) {
         return;
     }
-    string_store(request, 1, 3, expiry_ms);
-    request->changes++;
+    set_until(request, 3, expiry_ms);
     reply_ok(request->reply);
 }
 
@@ -213,22 +220,26 @@ void cmd_psetex(struct request *request)
 static void change_lifetime(struct request *request, struct entry *entry,
     enum lifetime lifetime, int64_t expiry_ms)
 {
+    struct bytes key = request->argv[1];
+    const char *event = "expire";
     if (lifetime == LIFETIME_UNSAID) {
         return;
     }
     if (lifetime == LIFETIME_PERSIST) {
-        if (entry_expiry_ms(entry) != DB_NO_EXPIRY) {
-            db_set_expiry(request->db, entry, DB_NO_EXPIRY);
-            request->changes++;
+        if (entry_expiry_ms(entry) == DB_NO_EXPIRY) {
+            return;
         }
-        return;
-    }
-    if (expiry_ms <= request->now_ms) {
-        db_delete(request->db, request->argv[1], request->now_ms);
+        db_set_expiry(request->db, entry, DB_NO_EXPIRY);
+        event = "persist";
+    } else if (expiry_ms <= request->now_ms) {
+        db_delete(request->db, key, request->now_ms);
+        event = "del";
     } else {
         db_set_expiry(request->db, entry, expiry_ms);
     }
     request->changes++;
+    keyspace_changed(request, key);
+    keyspace_event(request, KEYSPACE_GENERIC, event, key);
 }
 
 void cmd_getex(struct request *request)

@@ -16,7 +16,7 @@ struct world {
     char directory[64];
     char path[80];
     int64_t now_ms;
-    unsigned events[2]; /* by enum engine_event */
+    unsigned events[4]; /* by enum engine_event */
     char last_log[200];
     bool reclaim_always; /* as if the disk were nearly full */
 };

@@ -280,6 +280,32 @@ WORLD_TEST(dry_keys_expire_without_reading, ENGINE_CHECKPOINTS)
     assert_int_equal(db_size(world_db(world, 0)), 50);
 }
 
+WORLD_TEST(misses_and_new_keys_are_told, ENGINE_CHECKPOINTS)
+{
+    struct db *db = world_db(world, 0);
+    put_text(world, 0, "a", "v");
+    db_read(db, text("absent"), world->now_ms);
+    assert_int_equal(world->events[ENGINE_ADDED], 0);
+    assert_int_equal(world->events[ENGINE_MISSED], 0);
+    engine_set_events(world->engine, true, true);
+    put_text(world, 0, "a", "w");
+    assert_int_equal(world->events[ENGINE_ADDED], 0);
+    put_text(world, 0, "b", "v");
+    db_copy(db, text("a"), world_db(world, 1), text("b"), world->now_ms);
+    assert_int_equal(world->events[ENGINE_ADDED], 2);
+    make_dry(world, 0, "b");
+    db_look(db, text("b"), world->now_ms);
+    db_look_quietly(db, text("absent"), world->now_ms);
+    db_touch(db, text("absent"), world->now_ms);
+    assert_int_equal(world->events[ENGINE_MISSED], 0);
+    db_read(db, text("absent"), world->now_ms);
+    db_look(db, text("absent"), world->now_ms);
+    assert_int_equal(world->events[ENGINE_MISSED], 2);
+    world_settle(world);
+    world_reopen(world);
+    assert_int_equal(world->events[ENGINE_ADDED], 2);
+}
+
 /* ---- durability ---- */
 
 WORLD_TEST(always_waits_for_the_sync, ENGINE_ALWAYS)
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test(fetch_at_once),
         cmocka_unit_test(waiters_cancel_each_other),
         cmocka_unit_test(dry_keys_expire_without_reading),
+        cmocka_unit_test(misses_and_new_keys_are_told),
         cmocka_unit_test(always_waits_for_the_sync),
         cmocka_unit_test(always_reports_a_full_disk),
         cmocka_unit_test(writes_end_before_the_arena),

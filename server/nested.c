@@ -1,0 +1,70 @@
+#include "server/nested.h"
+
+#include "server/dispatch.h"
+
+/* For each value. The disk answers in a millisecond or not at all. */
+#define FETCH_TIMEOUT_MS 1000
+/* While one value is read another one of the same command can sink. */
+#define FETCH_ROUNDS_MAX 8
+
+bool nested_fits(struct request *request)
+{
+    if ((request->command->flags & CMD_DENYOOM) == 0 ||
+        engine_admit_nested(request->engine, request_argument_bytes(request))) {
+        return true;
+    }
+    error_oom(request);
+    return false;
+}
+
+struct nested_fetch {
+    struct request *request;
+    enum dry_result result;
+};
+
+static bool fetch_key(void *context, struct db *db, struct bytes key)
+{
+    struct nested_fetch *fetch = context;
+    struct request *request = fetch->request;
+    fetch->result = engine_fetch_now(
+        request->engine, db, key, FETCH_TIMEOUT_MS, request->now_ms);
+    if (fetch->result == DRY_OK) {
+        engine_pin(request->engine, db, key);
+    }
+    return fetch->result == DRY_OK;
+}
+
+bool nested_fetch(struct request *request)
+{
+    struct nested_fetch fetch = {.request = request};
+    if (request->command->needs == need_none ||
+        db_tier_size(request->db, TIER_DRY) == 0) {
+        return true;
+    }
+    for (unsigned round = 0; round < FETCH_ROUNDS_MAX; round++) {
+        if (!request_each_dry_key(request, fetch_key, &fetch)) {
+            return true;
+        }
+        request->read_at_once = true;
+        if (fetch.result != DRY_OK) {
+            break;
+        }
+    }
+    nested_release(request);
+    error_not_fetched(request, fetch.result);
+    return false;
+}
+
+static bool unpin_key(void *context, struct db *db, struct bytes key)
+{
+    struct request *request = context;
+    engine_unpin(request->engine, db, key);
+    return true;
+}
+
+void nested_release(struct request *request)
+{
+    if (request->read_at_once) {
+        request_each_needed_key(request, unpin_key, request);
+    }
+}

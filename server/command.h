@@ -45,7 +45,7 @@ struct blob *request_take_blob(struct request *request, int index);
 /* Which keys' values must be in RAM before the handler runs. Called with the
  * index of a key argument; the rest (existence, type, expiry) never waits. */
 typedef bool needs_fn(const struct request *request, int key_index);
-needs_fn need_none, need_all, need_first, need_set_get;
+needs_fn need_none, need_all, need_first, need_but_first, need_set_get;
 
 enum command_flags {
     CMD_WRITE = 1 << 0,

@@ -110,6 +110,11 @@ bool need_first(const struct request *request, int key_index)
     return key_index == request->command->first_key;
 }
 
+bool need_but_first(const struct request *request, int key_index)
+{
+    return key_index != request->command->first_key;
+}
+
 bool need_set_get(const struct request *request, int key_index)
 {
     (void)key_index;

@@ -167,7 +167,8 @@ static void reply_key_spec(struct reply *reply, const struct command *row,
     reply_number(reply, "limit", 0);
 }
 
-/* One spec for all keys, or where the flags are divided by ';' one a key. */
+/* One spec for all keys, or where the flags are divided by ';' one a key,
+ * the last of them for all the keys that are left. */
 static void reply_key_specs(struct reply *reply, const struct command *row)
 {
     size_t mark = reply_begin(reply);
@@ -178,7 +179,7 @@ static void reply_key_specs(struct reply *reply, const struct command *row)
     while (first > 0 && *at != '\0') {
         size_t size = strcspn(at, ";");
         reply_key_spec(reply, row, bytes_of(at, size), first,
-            each ? first : row->last_key);
+            each && at[size] == ';' ? first : row->last_key);
         first += row->key_step;
         at += size + (at[size] == ';');
         count++;

@@ -1,6 +1,6 @@
 /* COMMAND GETKEYS and GETKEYSANDFLAGS: the keys of a command that is given as
  * arguments, as proxies and cluster clients ask for them. */
-#include "server/command.h"
+#include "server/commands/bit.h"
 
 /* The words of `flags` as a set of statuses. */
 void command_reply_key_flags(struct reply *reply, struct bytes flags)
@@ -64,6 +64,10 @@ static struct bytes flags_of(
     size_t tail = sizeof(variable) - 1;
     if (size < tail || memcmp(at + size - tail, variable, tail) != 0) {
         return bytes_of(at, size);
+    }
+    if (inner->command->handler == cmd_bitfield &&
+        bit_field_only_reads(inner)) {
+        return BYTES("RO access");
     }
     /* The command reads the old value only with some of its options. */
     return inner->command->needs(inner, position) ? bytes_of(at, size - tail)

@@ -45,6 +45,35 @@ void string_set(struct request *request, int key, int value, int64_t expiry_ms)
     string_changed(request, request->argv[key], "set");
 }
 
+bool string_hold(
+    struct request *request, struct bytes key, struct string_hold *hold)
+{
+    const struct entry *entry = db_read(request->db, key, request->now_ms);
+    *hold = (struct string_hold){.text = bytes_of(NULL, 0)};
+    if (!require_type(request, entry, TYPE_STRING)) {
+        return false;
+    }
+    if (entry == NULL) {
+        return true;
+    }
+    hold->text = db_string(request->db, entry, request->scratch);
+    struct blob *blob = db_string_blob(entry);
+    if (blob != NULL) {
+        hold->blob = blob_ref(blob);
+    } else if (hold->text.size > 0 && entry_codec(entry) == CODEC_NONE) {
+        char *copy = scratch_alloc(request->scratch, hold->text.size);
+        memcpy(copy, hold->text.data, hold->text.size);
+        hold->text.data = copy;
+    }
+    return true;
+}
+
+void string_release(struct string_hold *hold)
+{
+    blob_unref(hold->blob);
+    hold->blob = NULL;
+}
+
 bool string_length_allowed(
     struct request *request, uint64_t size, uint64_t extra)
 {

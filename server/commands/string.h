@@ -21,6 +21,17 @@ void string_changed(
 /* Both, the event being "set". */
 void string_set(struct request *request, int key, int value, int64_t expiry_ms);
 
+/* A string that stays where it is while other keys are looked up. */
+struct string_hold {
+    struct bytes text;
+    struct blob *blob; /* a reference, or NULL: the text is in the scratch */
+};
+/* Holds the string at `key`, empty when there is no key; a use of the key.
+ * False after having answered WRONGTYPE, and nothing is held then. */
+bool string_hold(
+    struct request *request, struct bytes key, struct string_hold *hold);
+void string_release(struct string_hold *hold);
+
 /* False after having answered that a string of `size` bytes grown by `extra`
  * would be longer than proto-max-bulk-len. */
 bool string_length_allowed(

@@ -1,11 +1,13 @@
 """One generator a command: arguments from a Pool.
 
 To add a command: a function that returns its arguments (without the name),
-and a row in the table of its family: name, weight, function. Nothing else
+and a row in the table of its family: name, weight, function; larger families
+have a file of their own, commands_*.py. Nothing else
 knows commands, except compare.py for those whose replies may differ.
 """
 
 from differential import values
+from differential.commands_bits import BITMAPS
 
 
 def table(*rows):
@@ -210,4 +212,4 @@ UNKNOWN = table(
     ("x" * 200, 0.5, lambda p: p.keys(4)),
 )
 
-FAMILIES = [STRINGS, GENERIC, UNKNOWN]
+FAMILIES = [STRINGS, BITMAPS, GENERIC, UNKNOWN]

@@ -100,6 +100,30 @@ bool arg_db(struct request *request, int index, unsigned *number)
     return true;
 }
 
+/* As strtoul reads it, which clients rely on: a sign is allowed, leading
+ * space is not, nothing at all is 0, a zero byte ends it. */
+bool arg_cursor(struct request *request, int index, uint64_t *cursor)
+{
+    char text[64];
+    struct bytes argument = request->argv[index];
+    bool valid = argument.size < sizeof(text);
+    if (valid && argument.size > 0) {
+        memcpy(text, argument.data, argument.size);
+    }
+    if (valid) {
+        char *end;
+        text[argument.size] = '\0';
+        errno = 0;
+        *cursor = strtoul(text, &end, 10);
+        valid =
+            !isspace((unsigned char)text[0]) && errno != ERANGE && *end == '\0';
+    }
+    if (!valid) {
+        reply_error(request->reply, "ERR invalid cursor");
+    }
+    return valid;
+}
+
 bool arg_is(const struct request *request, int index, const char *word)
 {
     return bytes_equal_nocase(request->argv[index], word);

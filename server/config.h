@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tiers/db.h"
+
 struct bytes;
 struct command;
 struct log;
@@ -88,6 +90,7 @@ struct config {
     /* what is kept, and where */
     int maxmemory_policy; /* enum engine_policy */
     int64_t databases;
+    struct value_limits values;
     uint64_t maxmemory; /* as configured, 0: 60 % of what there is */
     struct save_point *save;
     unsigned save_count;

@@ -164,6 +164,9 @@ static bool create_engine(struct server *server)
         log_line(&server->log, LOG_WARNING, "Cannot open the data in %s: %s",
             server->dry_path, reason);
     }
+    if (server->engine != NULL) {
+        engine_set_value_limits(server->engine, &server->config.values);
+    }
     return server->engine != NULL;
 }
 
@@ -183,6 +186,9 @@ void server_apply_config(struct server *server)
 {
     const struct config *config = &server->config;
     server->slow_ns = slow_ns(config);
+    if (server->engine != NULL) {
+        engine_set_value_limits(server->engine, &config->values);
+    }
     server->maxmemory_bytes = server_maxmemory_bytes(config);
     uint64_t total = config->client_query_buffer_limit;
     server->limits = (struct resp_limits){

@@ -148,6 +148,17 @@ struct entry *db_find(struct db *db, struct bytes key, int64_t now_ms)
     return find(db, key, now_ms).entry;
 }
 
+/* A collection cannot be looked into while it is packed. */
+static bool must_rise(const struct entry *entry)
+{
+    enum value_form form = value_form(entry_kind(entry));
+    if (form == VALUE_STRING || entry_tier_of(entry) != TIER_COLD) {
+        return false;
+    }
+    return entry_codec(entry) != CODEC_NONE ||
+           (form == VALUE_TREE && entry_live(entry) == NULL);
+}
+
 /* One more use of an entry: time, frequency, place in its list, and from
  * cold to hot at the first use since it sank or the second since it came up
  * from disk. */
@@ -155,12 +166,12 @@ static struct entry *use(struct db *db, struct found *found)
 {
     struct engine *engine = db->engine;
     struct entry *entry = found->entry;
-    if (engine->uses_ignored) {
+    if (engine->uses_ignored && !must_rise(entry)) {
         return entry;
     }
     entry->access = access_next(engine, entry->access);
     if (entry_tier_of(entry) == TIER_COLD) {
-        if (entry->bits & ENTRY_TOUCHED) {
+        if ((entry->bits & ENTRY_TOUCHED) || must_rise(entry)) {
             return rise_to_hot(db->space, found->slot);
         }
         entry->bits |= ENTRY_TOUCHED;
@@ -252,11 +263,7 @@ struct entry *db_set_expiry(
     struct entry_spec spec;
     entry_describe(entry, &spec);
     spec.expiry_ms = expiry_ms;
-    if (spec.blob == NULL && !entry_is_dry(entry) &&
-        !entry_fits_inline(spec.key.size, spec.value.size, expiry_ms != 0)) {
-        spec.blob = blob_copy(spec.value);
-        check(spec.blob != NULL);
-    }
+    entry_place_value(&spec);
     return space_replace(space, slot, &spec, LINK_SAME);
 }
 
@@ -270,11 +277,7 @@ static void put_copy(struct db *target, struct bytes to,
     copy.key = to;
     copy.id = 0;
     copy.bits &= (uint16_t) ~(ENTRY_QUEUED | ENTRY_SINKING | ENTRY_PINNED);
-    if (copy.blob == NULL &&
-        !entry_fits_inline(to.size, copy.value.size, copy.expiry_ms != 0)) {
-        copy.blob = blob_copy(copy.value);
-        check(copy.blob != NULL);
-    }
+    entry_place_value(&copy);
     if (found.entry != NULL) {
         db_remove(target->space, found.hash, found.slot);
     }
@@ -293,6 +296,9 @@ void db_copy(struct db *db, struct bytes from, struct db *target,
      * while `to` is replaced; `from` and `to` differ. */
     if (spec.blob != NULL) {
         blob_ref(spec.blob);
+    }
+    if (spec.live != NULL) {
+        spec.live = value_snapshot(spec.live);
     }
     put_copy(target, to, &spec, now_ms);
 }

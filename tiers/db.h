@@ -87,6 +87,17 @@ struct entry *db_set_text(struct db *db, struct bytes key, struct bytes value,
 char *db_string_resize(
     struct db *db, struct bytes key, size_t size, int64_t now_ms);
 
+/* ---- collections: see collection.h ---- */
+
+/* The sizes up to which collections are kept in the compact forms that Redis'
+ * directives of these names choose. */
+struct value_limits {
+    uint64_t hash_max_listpack_entries, hash_max_listpack_value;
+    uint64_t zset_max_listpack_entries, zset_max_listpack_value;
+    uint64_t set_max_intset_entries;
+    int64_t list_max_listpack_size; /* as Redis: -1 .. -5 are 4 .. 64 KB */
+};
+
 /* ---- whole keys ---- */
 
 /* True when the key was there. */

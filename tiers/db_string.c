@@ -54,8 +54,7 @@ size_t db_string_size(const struct db *db, const struct entry *entry)
     return codec_raw_bytes(entry_codec(entry), entry_value(entry));
 }
 
-/* Puts a value (inline or in spec->blob) at spec->key: hot, dirty. */
-static struct entry *put(
+struct entry *db_put(
     struct db *db, struct entry_spec *spec, int64_t expiry_ms, int64_t now_ms)
 {
     struct space *space = db->space;
@@ -75,11 +74,7 @@ static struct entry *put(
         }
     }
     spec->expiry_ms = expiry_ms == DB_KEEP_EXPIRY ? 0 : expiry_ms;
-    if (spec->blob == NULL && !entry_fits_inline(spec->key.size,
-                                  spec->value.size, spec->expiry_ms != 0)) {
-        spec->blob = blob_copy(spec->value);
-        check(spec->blob != NULL);
-    }
+    entry_place_value(spec);
     if (entry == NULL) {
         spec->access = access_new(now_ms);
         entry = space_insert(space, hash, spec);
@@ -106,7 +101,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     }
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
     if (entry_tier_of(entry) != TIER_HOT ||
-        (entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_IN_BLOB))) {
+        (entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_OUTSIDE))) {
         return NULL;
     }
     size_t record_bytes = entry_record_bytes(entry);
@@ -142,7 +137,13 @@ static struct entry *set_as(struct db *db, struct bytes key, struct bytes value,
         .value = value,
         .bits = entry_with_tier((uint16_t)kind, TIER_HOT),
     };
-    return put(db, &spec, expiry_ms, now_ms);
+    return db_put(db, &spec, expiry_ms, now_ms);
+}
+
+void db_set_flat(struct db *db, struct bytes key, struct bytes payload,
+    enum kind kind, int64_t now_ms)
+{
+    set_as(db, key, payload, kind, DB_KEEP_EXPIRY, now_ms);
 }
 
 struct entry *db_set_string(struct db *db, struct bytes key, struct bytes value,
@@ -170,9 +171,9 @@ struct entry *db_set_blob(struct db *db, struct bytes key, struct blob **value,
     };
     if (!entry_fits_inline(key.size, blob->size, expiry_ms != 0)) {
         spec.blob = blob;
-        return put(db, &spec, expiry_ms, now_ms);
+        return db_put(db, &spec, expiry_ms, now_ms);
     }
-    struct entry *entry = put(db, &spec, expiry_ms, now_ms);
+    struct entry *entry = db_put(db, &spec, expiry_ms, now_ms);
     blob_unref(blob);
     return entry;
 }
@@ -253,7 +254,7 @@ char *db_string_resize(
         }
         spec.value = blob_bytes(spec.blob);
     }
-    result = writable(put(db, &spec, DB_KEEP_EXPIRY, now_ms));
+    result = writable(db_put(db, &spec, DB_KEEP_EXPIRY, now_ms));
 out:
     scratch_reset(&scratch);
     return result;

@@ -73,6 +73,14 @@ struct engine *engine_create(
 {
     struct engine *engine = xcalloc(1, sizeof *engine);
     engine->options = *options;
+    engine->limits = (struct value_limits){
+        .hash_max_listpack_entries = 512,
+        .hash_max_listpack_value = 64,
+        .zset_max_listpack_entries = 128,
+        .zset_max_listpack_value = 64,
+        .set_max_intset_entries = 512,
+        .list_max_listpack_size = -2,
+    };
     check(options->databases > 0 &&
           options->databases <= ENGINE_MAX_DATABASES && options->log != NULL);
     if (!fill_random(engine->secret, sizeof engine->secret) ||
@@ -103,18 +111,47 @@ failed:
     return NULL;
 }
 
-static void drop_blob(void *context, uint32_t ref, uint64_t hash)
+/* Nodes of a value freed at once. */
+#define RELEASE_AT_ONCE 64
+#define RELEASE_BUDGET 256
+
+void engine_drop_value(struct engine *engine, struct value *value)
 {
-    const struct engine *engine = context;
+    if (value != NULL && !value_release(value, RELEASE_AT_ONCE)) {
+        value->next_trash = engine->trash;
+        engine->trash = value;
+    }
+}
+
+/* Frees large values a little at a time. True: more to do. */
+static bool trash_turn(struct engine *engine, uint64_t deadline_us)
+{
+    while (engine->trash != NULL) {
+        struct value *next = engine->trash->next_trash;
+        if (value_release(engine->trash, RELEASE_BUDGET)) {
+            engine->trash = next;
+        }
+        if (engine_mono_us() >= deadline_us) {
+            break;
+        }
+    }
+    return engine->trash != NULL;
+}
+
+static void drop_outside(void *context, uint32_t ref, uint64_t hash)
+{
+    struct engine *engine = context;
+    struct entry *entry = arena_at(&engine->arena, ref);
     (void)hash;
-    blob_unref(entry_blob(arena_at(&engine->arena, ref)));
+    blob_unref(entry_blob(entry));
+    engine_drop_value(engine, entry_live(entry));
 }
 
 static void drop_space(struct engine *engine, struct space *space)
 {
     uint64_t position = 0;
     do {
-        position = index_scan(&space->index, position, drop_blob, engine);
+        position = index_scan(&space->index, position, drop_outside, engine);
     } while (position != 0);
     space_destroy(space);
 }
@@ -135,6 +172,7 @@ void engine_destroy(struct engine *engine)
         engine->unused = space->next_unused;
         drop_space(engine, space);
     }
+    trash_turn(engine, UINT64_MAX);
     arena_finish(&engine->arena);
     free(engine->shelves);
     free(engine->dbs);
@@ -184,7 +222,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
 {
     uint64_t deadline_us = engine_mono_us() + TURN_US;
     engine->now_ms = now_ms;
-    bool clearing = clear_turn(engine, deadline_us);
+    bool clearing =
+        clear_turn(engine, deadline_us) || trash_turn(engine, deadline_us);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);
     }

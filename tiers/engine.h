@@ -197,6 +197,8 @@ void engine_set_maxmemory(struct engine *engine, uint64_t bytes);
 void engine_set_policy(struct engine *engine, enum engine_policy policy);
 void engine_set_durability(
     struct engine *engine, enum engine_durability durability);
+void engine_set_value_limits(
+    struct engine *engine, const struct value_limits *limits);
 void engine_set_active_expire(struct engine *engine, bool on);
 /* Whether on_event is told of ENGINE_MISSED and ENGINE_ADDED; not at first. */
 void engine_set_events(struct engine *engine, bool missed, bool added);

@@ -19,6 +19,7 @@
 #include "tiers/index.h"
 #include "tiers/lru.h"
 #include "tiers/record.h"
+#include "tiers/values/value.h"
 #include "tiers/wheel.h"
 
 /* The entries of one namespace in one space: in order of use, and counted.
@@ -65,6 +66,9 @@ struct batch_row {
     size_t header_at, header_size;
     size_t payload_at, payload_size; /* in data, unless blob is set */
     struct blob *blob;               /* one reference held */
+    /* A large live value: the writer encodes it, which makes `encoded`. */
+    struct value *snapshot;
+    char *encoded;
 };
 struct batch {
     struct dry_job job; /* first: done() finds the batch by it */
@@ -133,6 +137,7 @@ struct reclaim; /* reclaim.c */
 struct engine {
     struct engine_options options;
     int64_t now_ms; /* of the current call */
+    struct value_limits limits;
     bool uses_ignored;
     bool fetching_now; /* in the middle of a command: nothing is cut */
     bool tells_missed, tells_added;
@@ -159,7 +164,8 @@ struct engine {
     int64_t damage_told_ms;
     unsigned pack_failures; /* in a row: packing is tried less often */
     unsigned pack_skip;
-    char *scratch; /* for packing and resizing */
+    struct value *trash; /* large values given up, being freed */
+    char *scratch;       /* for packing and resizing */
     size_t scratch_bytes;
     uint64_t random;
     struct {
@@ -214,6 +220,9 @@ static inline struct shelf *shelf_of(
 struct lru *shelf_list(struct shelf *shelf, const struct entry *entry);
 /* Adds (sign 1) or takes (sign -1) an entry to and from the counters. */
 void shelf_count(struct engine *engine, uint32_t ref, int sign);
+/* The live value of `entry` took `before` bytes, and has changed. */
+void shelf_count_live(
+    struct engine *engine, const struct entry *entry, size_t before);
 /* A new entry joins its list, at the head. */
 void shelf_link(struct engine *engine, uint32_t ref);
 void shelf_unlink(struct engine *engine, uint32_t ref);
@@ -229,6 +238,14 @@ void shelf_cool(struct engine *engine, uint32_t ref, uint16_t bits);
 void shelf_sink(struct engine *engine, uint32_t ref);
 
 /* ---- db.c ---- */
+
+/* Puts a value (spec's value, blob or live) at spec->key: hot, dirty. Blob and
+ * live are taken over. `expiry_ms` as in db_set_string. */
+struct entry *db_put(struct db *db, struct entry_spec *spec, int64_t expiry_ms,
+    int64_t now_ms);
+/* Writes the bytes of a flat collection; the expiry stays. */
+void db_set_flat(struct db *db, struct bytes key, struct bytes payload,
+    enum kind kind, int64_t now_ms);
 
 /* The entry's record on disk, if any, is outdated: the entry is dirty. */
 void entry_outdate(struct space *space, struct entry *entry, uint64_t hash);
@@ -264,6 +281,10 @@ void log_move_record(struct space *space, const struct record *record,
 void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
     uint64_t hash, int64_t expiry_ms);
 void log_queue(struct space *space, struct entry *entry, uint64_t hash);
+/* Encodes and packs a snapshot, and completes the header that was written
+ * for it without a payload. malloc'd; any thread. (log_encode.c) */
+char *log_encode_snapshot(const struct value *snapshot, char *header,
+    size_t header_bytes, size_t *payload_bytes);
 /* Writes everything queued and all marks into one batch. */
 void log_cut(struct engine *engine);
 /* Closes the open batch, if there is anything in it, and sends it on.
@@ -309,6 +330,12 @@ size_t memory_used(const struct engine *engine);
 /* Wakes writers that wait for room, when there is some. */
 void memory_turn(struct engine *engine);
 void memory_cron(struct engine *engine);
+/* Frees a live value (or snapshot, or NULL): at once when it is small, else
+ * in slices. */
+void engine_drop_value(struct engine *engine, struct value *value);
+/* What the record of a resident entry holds before packing; in `scratch`
+ * when its value is live. */
+struct bytes entry_payload(const struct entry *entry, struct scratch *scratch);
 size_t memory_blob_bytes(const struct blob *blob);
 char *engine_scratch(struct engine *engine, size_t size);
 uint64_t engine_mono_us(void);

@@ -1,4 +1,5 @@
 #include "tiers/entry_layout.h"
+#include "tiers/values/value.h"
 
 static const struct {
     enum value_type type;
@@ -7,6 +8,18 @@ static const struct {
     [KIND_STRING_EMBSTR] = {TYPE_STRING, "embstr"},
     [KIND_STRING_INT] = {TYPE_STRING, "int"},
     [KIND_STRING_RAW] = {TYPE_STRING, "raw"},
+    [KIND_LIST_FLAT] = {TYPE_LIST, "quicklist"},
+    [KIND_LIST_TREE] = {TYPE_LIST, "quicklist"},
+    [KIND_SET_INTEGERS] = {TYPE_SET, "intset"},
+    [KIND_SET_FLAT] = {TYPE_SET, "hashtable"},
+    [KIND_SET_TREE] = {TYPE_SET, "hashtable"},
+    [KIND_ZSET_FLAT] = {TYPE_ZSET, "listpack"},
+    [KIND_ZSET_TREE] = {TYPE_ZSET, "skiplist"},
+    [KIND_HASH_FLAT] = {TYPE_HASH, "listpack"},
+    [KIND_HASH_TREE] = {TYPE_HASH, "hashtable"},
+    [KIND_HASH_EXPIRING_FLAT] = {TYPE_HASH, "listpackex"},
+    [KIND_HASH_EXPIRING_TREE] = {TYPE_HASH, "hashtable"},
+    [KIND_STREAM] = {TYPE_STREAM, "stream"},
 };
 
 static const char *const type_names[] = {
@@ -17,6 +30,11 @@ static const char *const codec_names[] = {"none", "lz4", "zstd", "zlib"};
 enum kind entry_kind(const struct entry *entry)
 {
     return (enum kind)(entry->bits & ENTRY_KIND_MASK);
+}
+
+enum value_type kind_type(enum kind kind)
+{
+    return kinds[kind].type;
 }
 
 enum value_type entry_type(const struct entry *entry)
@@ -103,14 +121,39 @@ static size_t inline_value_size(const struct entry *entry)
     return entry->value_size;
 }
 
+#define LIVE_TAG ((uintptr_t)1)
+
+/* What the value area points to, tag and all; 0: nothing. */
+static uintptr_t outside(const struct entry *entry)
+{
+    uintptr_t tagged = 0;
+    if (!entry_is_dry(entry) && (entry->bits & ENTRY_OUTSIDE)) {
+        memcpy(
+            &tagged, (const char *)entry + value_offset(entry), sizeof tagged);
+    }
+    return tagged;
+}
+
 struct blob *entry_blob(const struct entry *entry)
 {
-    if (entry_is_dry(entry) || !(entry->bits & ENTRY_IN_BLOB)) {
-        return NULL;
+    uintptr_t tagged = outside(entry);
+    return (tagged & LIVE_TAG) ? NULL : (struct blob *)tagged;
+}
+
+struct value *entry_live(const struct entry *entry)
+{
+    uintptr_t tagged = outside(entry);
+    return (tagged & LIVE_TAG) ? (struct value *)(tagged - LIVE_TAG) : NULL;
+}
+
+size_t entry_outside_bytes(const struct entry *entry)
+{
+    const struct value *live = entry_live(entry);
+    const struct blob *blob = entry_blob(entry);
+    if (live != NULL) {
+        return value_memory_bytes(live);
     }
-    struct blob *blob = NULL;
-    memcpy(&blob, (const char *)entry + value_offset(entry), sizeof blob);
-    return blob;
+    return blob == NULL ? 0 : sizeof *blob + blob->capacity;
 }
 
 char *entry_inline_value(struct entry *entry)
@@ -123,8 +166,9 @@ struct bytes entry_value(const struct entry *entry)
     if (entry_is_dry(entry)) {
         return bytes_of(NULL, 0);
     }
-    if (entry->bits & ENTRY_IN_BLOB) {
-        return blob_bytes(entry_blob(entry));
+    if (entry->bits & ENTRY_OUTSIDE) {
+        const struct blob *blob = entry_blob(entry);
+        return blob == NULL ? bytes_of(NULL, 0) : blob_bytes(blob);
     }
     return bytes_of(
         (const char *)entry + value_offset(entry), inline_value_size(entry));
@@ -135,7 +179,7 @@ struct bytes entry_value(const struct entry *entry)
 static bool keeps_record_size(uint16_t bits)
 {
     return (bits & ENTRY_TIER_MASK) >> ENTRY_TIER_SHIFT == TIER_DRY ||
-           (bits & (ENTRY_LONG_VALUE | ENTRY_IN_BLOB)) != 0;
+           (bits & (ENTRY_LONG_VALUE | ENTRY_OUTSIDE)) != 0;
 }
 
 size_t entry_record_bytes(const struct entry *entry)
@@ -158,7 +202,8 @@ size_t entry_stored_bytes(const struct entry *entry)
     if (entry_is_dry(entry)) {
         return entry_size_decode(entry->value_size);
     }
-    return entry_value(entry).size;
+    const struct value *live = entry_live(entry);
+    return live != NULL ? value_encoded_bytes(live) : entry_value(entry).size;
 }
 
 void entry_describe(const struct entry *entry, struct entry_spec *spec)
@@ -167,6 +212,7 @@ void entry_describe(const struct entry *entry, struct entry_spec *spec)
         .key = entry_key_of(entry),
         .value = entry_value(entry),
         .blob = entry_blob(entry),
+        .live = entry_live(entry),
         .record_bytes = entry_record_bytes(entry),
         .expiry_ms = entry_expiry_of(entry),
         .id = entry_id_of(entry),
@@ -181,10 +227,15 @@ static bool spec_is_dry(const struct entry_spec *spec)
     return (spec->bits & ENTRY_TIER_MASK) >> ENTRY_TIER_SHIFT == TIER_DRY;
 }
 
+static bool spec_is_outside(const struct entry_spec *spec)
+{
+    return spec->blob != NULL || spec->live != NULL;
+}
+
 /* Packed values are never short: see entry_record_bytes. */
 static bool spec_is_long(const struct entry_spec *spec)
 {
-    return !spec_is_dry(spec) && spec->blob == NULL &&
+    return !spec_is_dry(spec) && !spec_is_outside(spec) &&
            (spec->value.size > ENTRY_SHORT_MAX ||
                (spec->bits & ENTRY_CODEC_MASK) != 0);
 }
@@ -202,7 +253,7 @@ static size_t value_area(const struct entry_spec *spec)
     if (spec_is_dry(spec)) {
         return 0;
     }
-    return spec->blob != NULL ? sizeof spec->blob : spec->value.size;
+    return spec_is_outside(spec) ? sizeof(uintptr_t) : spec->value.size;
 }
 
 size_t entry_slot_size(const struct entry_spec *spec)
@@ -219,23 +270,33 @@ bool entry_fits_inline(size_t key_bytes, size_t value_bytes, bool expiry)
            overhead + key_bytes + value_bytes <= ENTRY_INLINE_MAX_BYTES;
 }
 
+void entry_place_value(struct entry_spec *spec)
+{
+    if (!spec_is_dry(spec) && !spec_is_outside(spec) &&
+        !entry_fits_inline(
+            spec->key.size, spec->value.size, spec->expiry_ms != 0)) {
+        spec->blob = blob_copy(spec->value);
+        check(spec->blob != NULL);
+    }
+}
+
 void entry_write(struct entry *entry, const struct entry_spec *spec)
 {
     bool dry = spec_is_dry(spec);
     bool long_key = spec->key.size > ENTRY_SHORT_MAX;
-    bool in_blob = !dry && spec->blob != NULL;
+    bool is_outside = !dry && spec_is_outside(spec);
     bool long_value = spec_is_long(spec);
     uint16_t layout =
-        ENTRY_HAS_EXPIRY | ENTRY_LONG_KEY | ENTRY_LONG_VALUE | ENTRY_IN_BLOB;
+        ENTRY_HAS_EXPIRY | ENTRY_LONG_KEY | ENTRY_LONG_VALUE | ENTRY_OUTSIDE;
     entry->access = spec->access;
     entry->shelf = spec->shelf;
     entry->bits = (uint16_t)((spec->bits & ~layout) |
                              (spec->expiry_ms != 0 ? ENTRY_HAS_EXPIRY : 0) |
                              (long_key ? ENTRY_LONG_KEY : 0) |
                              (long_value ? ENTRY_LONG_VALUE : 0) |
-                             (in_blob ? ENTRY_IN_BLOB : 0));
+                             (is_outside ? ENTRY_OUTSIDE : 0));
     entry->key_size = (uint8_t)(long_key ? UINT8_MAX : spec->key.size);
-    entry->value_size = dry || long_value || in_blob
+    entry->value_size = dry || long_value || is_outside
                             ? entry_size_code(spec->record_bytes)
                             : (uint8_t)spec->value.size;
     entry_set_id(entry, spec->id);
@@ -256,8 +317,11 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
     }
     memcpy(at, spec->key.data, spec->key.size);
     at += spec->key.size;
-    if (in_blob) {
-        memcpy(at, &spec->blob, sizeof spec->blob);
+    if (is_outside) {
+        uintptr_t tagged = spec->live != NULL
+                               ? (uintptr_t)spec->live | LIVE_TAG
+                               : (uintptr_t)spec->blob;
+        memcpy(at, &tagged, sizeof tagged);
     } else if (!dry && spec->value.size > 0) {
         memcpy(at, spec->value.data, spec->value.size);
     }
@@ -266,7 +330,7 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
 bool entry_overwrite(struct entry *entry, size_t slot_bytes, struct bytes value)
 {
     bool was_long = (entry->bits & ENTRY_LONG_VALUE) != 0;
-    if (entry_is_dry(entry) || (entry->bits & ENTRY_IN_BLOB) ||
+    if (entry_is_dry(entry) || (entry->bits & ENTRY_OUTSIDE) ||
         was_long != (value.size > ENTRY_SHORT_MAX)) {
         return false;
     }

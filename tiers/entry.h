@@ -26,9 +26,27 @@ struct entry;
 enum tier { TIER_HOT, TIER_COLD, TIER_DRY, TIER_NONE };
 enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODEC_ZLIB };
 
-/* Type and encoding in one: a row of the value type table each. Values are
- * part of the disk format: append, never renumber. At most 16. */
-enum kind { KIND_STRING_EMBSTR, KIND_STRING_INT, KIND_STRING_RAW, KIND_COUNT };
+/* Type, encoding and form in one: a row of the value type table each
+ * (values/value.c). Numbers are part of the disk format: append, never
+ * renumber. At most 16. */
+enum kind {
+    KIND_STRING_EMBSTR,
+    KIND_STRING_INT,
+    KIND_STRING_RAW,
+    KIND_LIST_FLAT,
+    KIND_LIST_TREE,
+    KIND_SET_INTEGERS,
+    KIND_SET_FLAT,
+    KIND_SET_TREE,
+    KIND_ZSET_FLAT,
+    KIND_ZSET_TREE,
+    KIND_HASH_FLAT,
+    KIND_HASH_TREE,
+    KIND_HASH_EXPIRING_FLAT, /* some field has an expiry */
+    KIND_HASH_EXPIRING_TREE,
+    KIND_STREAM,
+    KIND_COUNT
+};
 
 enum value_type {
     TYPE_STRING,
@@ -39,6 +57,7 @@ enum value_type {
     TYPE_STREAM
 };
 
+enum value_type kind_type(enum kind kind);
 enum kind entry_kind(const struct entry *entry);
 enum value_type entry_type(const struct entry *entry);
 /* "string", "list" ... as TYPE answers. */

@@ -6,6 +6,8 @@
 #include "tiers/arena.h"
 #include "tiers/entry.h"
 
+struct value;
+
 struct entry {
     uint32_t access; /* last use and frequency: access.h */
     uint16_t bits;
@@ -24,7 +26,8 @@ enum entry_bits {
     ENTRY_HAS_EXPIRY = 1 << 8,
     ENTRY_LONG_KEY = 1 << 9,
     ENTRY_LONG_VALUE = 1 << 10,
-    ENTRY_IN_BLOB = 1 << 11, /* the value area holds a struct blob * */
+    ENTRY_OUTSIDE = 1 << 11, /* the value area holds a pointer: to a blob or,
+                                with its lowest bit set, a struct value */
     ENTRY_QUEUED = 1 << 12,  /* listed in the log's dirty queue */
     ENTRY_TOUCHED = 1 << 13, /* cold: the next read promotes to hot */
     ENTRY_PINNED = 1 << 14,  /* must not sink: a parked command needs it */
@@ -37,11 +40,13 @@ enum entry_bits {
 #define ENTRY_SHORT_MAX 254 /* longest key or value with a one-byte size */
 
 /* Everything an entry says, spelled out. `value` is the stored bytes, or in
- * a blob when `blob` is set; a dry entry has neither, only `record_bytes`. */
+ * a blob when `blob` is set; `live` is a live value, which has no bytes. A dry
+ * entry has none of these, only `record_bytes`. */
 struct entry_spec {
     struct bytes key;
     struct bytes value;
     struct blob *blob;
+    struct value *live;
     size_t record_bytes; /* payload of its record on disk, when it has one */
     int64_t expiry_ms;
     uint64_t id;
@@ -140,9 +145,14 @@ static inline uint32_t *entry_wheel_links(struct entry *entry)
     return (uint32_t *)(void *)((char *)entry + entry_expiry_offset(entry) + 8);
 }
 
-/* The value as it is stored: inline bytes or the blob's; empty when dry. */
+/* The value as it is stored: inline bytes or the blob's; empty when dry or
+ * live. */
 struct bytes entry_value(const struct entry *entry);
+/* The blob or the live value that the entry holds, or NULL. */
 struct blob *entry_blob(const struct entry *entry);
+struct value *entry_live(const struct entry *entry);
+/* RAM that its blob or live value takes. */
+size_t entry_outside_bytes(const struct entry *entry);
 /* The writable inline value. */
 char *entry_inline_value(struct entry *entry);
 
@@ -159,6 +169,9 @@ void entry_describe(const struct entry *entry, struct entry_spec *spec);
 size_t entry_slot_size(const struct entry_spec *spec);
 /* True when a value of that size is kept in the slot, not in a blob. */
 bool entry_fits_inline(size_t key_bytes, size_t value_bytes, bool expiry);
+/* Copies the description's bytes to a blob when they are neither in one nor
+ * fit inline. */
+void entry_place_value(struct entry_spec *spec);
 /* Writes an entry into a slot of entry_slot_size bytes. Takes over the
  * blob's reference. Links are left for the caller. */
 void entry_write(struct entry *entry, const struct entry_spec *spec);

@@ -26,19 +26,36 @@ struct fetch {
     struct waiter_list waiters;
     struct record record; /* parsed by the reader; borrows from job.data */
     struct bytes payload;
+    struct value *live; /* decoded by the reader, or NULL */
     struct fetch *late_next; /* waits for its record to be committed */
 };
 
-/* Can the payload be unpacked? Tried here, so that nobody who reads the value
- * later needs an answer to the contrary. */
-static bool unpacks(enum codec codec, struct bytes payload)
+/* A sound value of its kind, brought to life where that is its form? */
+static bool decodes(struct fetch *fetch, struct bytes raw)
 {
-    size_t size = codec_raw_bytes(codec, payload);
-    if (codec == CODEC_NONE || size == SIZE_MAX) {
-        return size != SIZE_MAX;
+    enum kind kind = fetch->record.kind;
+    if (value_form(kind) != VALUE_TREE) {
+        return value_check(kind, raw);
+    }
+    fetch->live = value_decode(kind, raw, fetch->engine->secret);
+    return fetch->live != NULL;
+}
+
+/* Can the payload be unpacked and understood? Tried here, so that nobody who
+ * reads the value later needs an answer to the contrary. */
+static bool unpacks(struct fetch *fetch)
+{
+    enum codec codec = fetch->record.codec;
+    size_t size = codec_raw_bytes(codec, fetch->payload);
+    if (codec == CODEC_NONE) {
+        return decodes(fetch, fetch->payload);
+    }
+    if (size == SIZE_MAX) {
+        return false;
     }
     char *out = xmalloc(size + 1);
-    bool good = codec_unpack(codec, payload, out);
+    bool good = codec_unpack(codec, fetch->payload, out) &&
+                decodes(fetch, bytes_of(out, size));
     free(out);
     return good;
 }
@@ -60,7 +77,7 @@ static void read_record(struct dry_job *job, struct dry_store *store)
         fetch->payload = fetch->record.payload;
     }
     if (!good || !record_check_payload(&fetch->record, fetch->payload) ||
-        !unpacks(fetch->record.codec, fetch->payload)) {
+        !unpacks(fetch)) {
         job->result = DRY_CORRUPT;
     }
 }
@@ -72,6 +89,7 @@ static void fetch_end(struct fetch *fetch, enum dry_result result)
     HASH_DEL(engine->fetches, fetch);
     engine->fetch_bytes -= fetch->reserved_bytes;
     engine->counters.fetches_pending--;
+    engine_drop_value(engine, fetch->live);
     free(fetch->job.data);
     free(fetch);
     /* Waiters may start fetches; this one is gone by now. */
@@ -94,11 +112,13 @@ static void install(
     spec.bits = entry_with_tier(spec.bits, TIER_COLD);
     spec.bits = entry_with_codec(spec.bits, fetch->record.codec);
     spec.bits = entry_with_kind(spec.bits, fetch->record.kind);
-    if (!entry_fits_inline(
-            spec.key.size, spec.value.size, spec.expiry_ms != 0)) {
-        spec.blob = blob_copy(spec.value);
-        check(spec.blob != NULL);
+    if (fetch->live != NULL) {
+        spec.live = fetch->live;
+        spec.value = bytes_of(NULL, 0);
+        spec.bits = entry_with_codec(spec.bits, CODEC_NONE);
+        fetch->live = NULL;
     }
+    entry_place_value(&spec);
     engine->counters.promoted_dry_cold++;
     space_replace(space, slot, &spec, LINK_HEAD);
 }
@@ -279,6 +299,7 @@ void fetch_close(struct engine *engine)
     HASH_ITER(hh, engine->fetches, fetch, next)
     {
         HASH_DEL(engine->fetches, fetch); /* NOLINT: uthash looks freed */
+        engine_drop_value(engine, fetch->live);
         free(fetch->job.data);
         free(fetch);
     }

@@ -17,6 +17,8 @@
 #define SEALED_MAX_BYTES ((size_t)8 * 1024 * 1024)
 /* Values larger than this are written from where they lie. */
 #define COPY_MAX_BYTES ((size_t)256 * 1024)
+/* Live values whose records are larger are encoded by the writer. */
+#define LIVE_MAX_BYTES ((size_t)64 * 1024)
 /* Dead marks and flushes reach the disk within this time. */
 #define MARKS_MS 500
 /* appendfsync everysec: a batch this often, made durable every second. */
@@ -49,6 +51,8 @@ void batch_free(struct batch *batch)
 {
     for (size_t i = 0; i < batch->row_count; i++) {
         blob_unref(batch->rows[i].blob);
+        engine_drop_value(batch->engine, batch->rows[i].snapshot);
+        free(batch->rows[i].encoded);
     }
     free(batch->rows);
     free(batch->records);
@@ -139,21 +143,59 @@ static void seal_if_large(struct engine *engine)
     }
 }
 
+/* A large live value goes as a snapshot. */
+static size_t append_snapshot(struct engine *engine, struct record *record,
+    const struct value *live, uint64_t hash)
+{
+    struct log *log = &engine->log;
+    size_t bytes = value_encoded_bytes(live);
+    append(engine, record, NULL, hash);
+    struct batch_row *row = &log->open->rows[log->open->row_count - 1];
+    row->snapshot = value_snapshot(live);
+    row->total_bytes += bytes;
+    log->total_bytes += bytes;
+    log->open->blob_bytes += bytes;
+    return bytes;
+}
+
+/* Writer thread: snapshots become records, packed where that pays. */
+static void encode_snapshots(struct dry_job *job, struct dry_store *store)
+{
+    struct batch *batch = (struct batch *)job;
+    (void)store;
+    for (size_t i = 0; i < batch->row_count; i++) {
+        struct batch_row *row = &batch->rows[i];
+        if (row->snapshot != NULL && row->encoded == NULL) {
+            char *header = batch->data + row->header_at;
+            row->encoded = log_encode_snapshot(
+                row->snapshot, header, row->header_size, &row->payload_size);
+        }
+        if (row->snapshot != NULL) {
+            batch->records[i].payload =
+                bytes_of(row->encoded, row->payload_size);
+        }
+    }
+}
+
 void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct engine *engine = space->engine;
+    struct scratch scratch = {0};
+    const struct value *live = entry_live(entry);
+    bool large = live != NULL && value_encoded_bytes(live) > LIVE_MAX_BYTES;
     struct record record = {
         .kind = entry_kind(entry),
         .codec = entry_codec(entry),
         .keyspace = space->keyspace,
         .expiry_ms = entry_expiry_of(entry),
         .key = entry_key_of(entry),
-        .payload = entry_value(entry),
+        .payload =
+            large ? bytes_of(NULL, 0) : entry_payload(entry, &scratch),
     };
     struct blob *blob = entry_blob(entry);
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
     /* What is cold and not packed was tried when it sank. */
-    if (entry_tier_of(entry) == TIER_HOT) {
+    if (!large && entry_tier_of(entry) == TIER_HOT) {
         struct bytes packed = pack_value(engine, record.payload);
         if (packed.size > 0) {
             record.payload = packed;
@@ -161,10 +203,18 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
             blob = NULL;
         }
     }
-    entry_set_id(entry, append(engine, &record, blob, hash));
-    entry_set_record_bytes(entry, record.payload.size);
+    size_t bytes = record.payload.size;
+    if (large) {
+        bytes = append_snapshot(engine, &record, live, hash);
+    } else {
+        append(engine, &record, blob, hash);
+    }
+    const struct batch *batch = engine->log.open;
+    entry_set_id(entry, batch->rows[batch->row_count - 1].id);
+    entry_set_record_bytes(entry, bytes);
     log_count_live(space, entry_record_bytes(entry), 1);
     entry->bits &= (uint16_t)~ENTRY_QUEUED;
+    scratch_reset(&scratch);
     seal_if_large(engine);
 }
 
@@ -323,6 +373,7 @@ static void apply_next(struct engine *engine)
     }
     log->applying = true;
     batch->job.kind = DRY_JOB_APPLY;
+    batch->job.call = encode_snapshots;
     batch->job.done = on_applied;
     dry_workers_submit(log->workers, &batch->job);
 }

@@ -168,6 +168,12 @@ void engine_set_durability(
     }
 }
 
+void engine_set_value_limits(
+    struct engine *engine, const struct value_limits *limits)
+{
+    engine->limits = *limits;
+}
+
 void engine_set_active_expire(struct engine *engine, bool on)
 {
     engine->options.active_expire = on;

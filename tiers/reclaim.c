@@ -112,6 +112,7 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
 {
     struct entry *entry = live_entry(engine, row);
     struct record record = {0};
+    struct scratch scratch = {0};
     if (entry == NULL) {
         return true;
     }
@@ -130,13 +131,14 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
             .codec = entry_codec(entry),
             .keyspace = row->keyspace,
             .key = entry_key_of(entry),
-            .payload = entry_value(entry),
+            .payload = entry_payload(entry, &scratch),
             .damaged = entry_is_dry(entry),
         };
     }
     record.expiry_ms = entry_expiry_of(entry);
     log_move_record(space_of(engine, entry), &record, entry, row->hash);
     engine->counters.reclaimed_records++;
+    scratch_reset(&scratch);
     return true;
 }
 

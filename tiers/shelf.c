@@ -52,17 +52,21 @@ struct lru *shelf_list(struct shelf *shelf, const struct entry *entry)
 void shelf_count(struct engine *engine, uint32_t ref, int sign)
 {
     const struct entry *entry = arena_at(&engine->arena, ref);
-    size_t bytes = arena_slot_bytes(&engine->arena, ref);
-    const struct blob *blob = entry_blob(entry);
-    if (blob != NULL) {
-        size_t blob_bytes = memory_blob_bytes(blob);
-        bytes += blob_bytes;
-        engine->blob_bytes += (size_t)sign * blob_bytes;
-    }
+    size_t outside = entry_outside_bytes(entry);
+    size_t bytes = arena_slot_bytes(&engine->arena, ref) + outside;
+    engine->blob_bytes += (size_t)sign * outside;
     struct engine_tier_stats *tier =
         &shelf_of(engine, entry)->tier[entry_tier_of(entry)];
     tier->items += (uint64_t)sign;
     tier->bytes += (uint64_t)sign * bytes;
+}
+
+void shelf_count_live(
+    struct engine *engine, const struct entry *entry, size_t before)
+{
+    size_t grown = entry_outside_bytes(entry) - before;
+    engine->blob_bytes += grown;
+    shelf_of(engine, entry)->tier[entry_tier_of(entry)].bytes += grown;
 }
 
 void shelf_link(struct engine *engine, uint32_t ref)

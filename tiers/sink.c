@@ -4,19 +4,27 @@
  */
 #include "tiers/engine_internal.h"
 
+/* Live values that are larger keep their form in cold. */
+#define LIVE_PACK_MAX_BYTES ((size_t)16 * 1024)
+
 /* Packs spec's value where it pays. */
-static bool pack(struct engine *engine, struct entry_spec *spec)
+static bool pack(
+    struct engine *engine, const struct entry *entry, struct entry_spec *spec)
 {
-    struct bytes packed = pack_value(engine, spec->value);
+    struct scratch scratch = {0};
+    if (spec->live != NULL &&
+        value_encoded_bytes(spec->live) > LIVE_PACK_MAX_BYTES) {
+        return false;
+    }
+    struct bytes packed = pack_value(engine, entry_payload(entry, &scratch));
+    scratch_reset(&scratch);
     if (packed.size == 0) {
         return false;
     }
     spec->value = packed;
     spec->blob = NULL;
-    if (!entry_fits_inline(spec->key.size, packed.size, spec->expiry_ms != 0)) {
-        spec->blob = blob_copy(packed);
-        check(spec->blob != NULL);
-    }
+    spec->live = NULL;
+    entry_place_value(spec);
     spec->bits = entry_with_codec(spec->bits, CODEC_LZ4);
     return true;
 }
@@ -30,7 +38,7 @@ struct entry *sink_to_cold(struct space *space, struct index_slot slot)
     entry_describe(entry, &spec);
     spec.bits = entry_with_tier(spec.bits, TIER_COLD) | ENTRY_TOUCHED;
     engine->counters.demoted_hot_cold++;
-    if (pack(engine, &spec)) {
+    if (pack(engine, entry, &spec)) {
         return space_replace(space, slot, &spec, LINK_HEAD);
     }
     /* Same bytes, other list. */
@@ -48,6 +56,7 @@ void sink_to_dry(struct space *space, struct index_slot slot)
     entry_describe(entry, &spec);
     spec.value = bytes_of(NULL, 0);
     spec.blob = NULL;
+    spec.live = NULL;
     spec.bits = entry_with_tier(spec.bits, TIER_DRY);
     spec.bits &= (uint16_t) ~(ENTRY_TOUCHED | ENTRY_SINKING);
     engine->counters.demoted_cold_dry++;
@@ -64,12 +73,15 @@ struct entry *rise_to_hot(struct space *space, struct index_slot slot)
     if (entry_codec(entry) != CODEC_NONE) {
         spec.value = db_string(space->db, entry, &scratch);
         spec.blob = NULL;
-        if (!entry_fits_inline(
-                spec.key.size, spec.value.size, spec.expiry_ms != 0)) {
-            spec.blob = blob_copy(spec.value);
-            check(spec.blob != NULL);
-        }
     }
+    if (value_form(entry_kind(entry)) == VALUE_TREE && spec.live == NULL) {
+        spec.live =
+            value_decode(entry_kind(entry), spec.value, engine->secret);
+        check(spec.live != NULL); /* checked when it was read */
+        spec.value = bytes_of(NULL, 0);
+        spec.blob = NULL;
+    }
+    entry_place_value(&spec);
     spec.bits = entry_with_codec(spec.bits, CODEC_NONE);
     spec.bits = entry_with_tier(spec.bits, TIER_HOT);
     spec.bits &= (uint16_t) ~(ENTRY_TOUCHED | ENTRY_SINKING);

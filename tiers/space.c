@@ -48,9 +48,7 @@ uint64_t space_tier_items(const struct space *space, enum tier tier)
 size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref)
 {
     const struct entry *entry = arena_at(&engine->arena, ref);
-    const struct blob *blob = entry_blob(entry);
-    return arena_slot_bytes(&engine->arena, ref) +
-           (blob != NULL ? memory_blob_bytes(blob) : 0);
+    return arena_slot_bytes(&engine->arena, ref) + entry_outside_bytes(entry);
 }
 
 static uint32_t make_entry(struct engine *engine, const struct entry_spec *spec)
@@ -106,6 +104,7 @@ struct entry *space_replace(struct space *space, struct index_slot slot,
     struct entry *old = arena_at(&engine->arena, old_ref);
     uint32_t ref = make_entry(engine, spec);
     struct blob *old_blob = entry_blob(old);
+    struct value *old_live = entry_live(old);
     struct entry *entry = arena_at(&engine->arena, ref);
     entry->shelf = old->shelf;
     shelf_count(engine, old_ref, -1);
@@ -114,6 +113,9 @@ struct entry *space_replace(struct space *space, struct index_slot slot,
     shelf_count(engine, ref, 1);
     if (old_blob != entry_blob(entry)) {
         blob_unref(old_blob);
+    }
+    if (old_live != entry_live(entry)) {
+        engine_drop_value(engine, old_live);
     }
     *slot.ref = ref;
     arena_free(&engine->arena, old_ref);
@@ -125,6 +127,7 @@ static void free_entry(struct engine *engine, uint32_t ref)
     struct entry *entry = arena_at(&engine->arena, ref);
     shelf_count(engine, ref, -1);
     blob_unref(entry_blob(entry));
+    engine_drop_value(engine, entry_live(entry));
     arena_free(&engine->arena, ref);
 }
 

@@ -76,5 +76,5 @@ size_t entry_memory_bytes(const struct entry *entry)
     struct entry_spec spec;
     entry_describe(entry, &spec);
     return arena_class_bytes(entry_slot_size(&spec)) +
-           (spec.blob != NULL ? memory_blob_bytes(spec.blob) : 0);
+           entry_outside_bytes(entry);
 }

@@ -1,7 +1,4 @@
 /* Walking over keys: KEYS, SCAN, RANDOMKEY. */
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <sys/random.h>
 
 #include "protocol/glob.h"
@@ -61,30 +58,6 @@ static void on_scanned(
     scan->found++;
 }
 
-/* As strtoul reads it, which clients rely on: a sign is allowed, leading
- * space is not, nothing at all is 0, a zero byte ends it. */
-static bool parse_cursor(struct request *request, uint64_t *cursor)
-{
-    char text[64];
-    struct bytes argument = request->argv[1];
-    bool valid = argument.size < sizeof(text);
-    if (valid && argument.size > 0) {
-        memcpy(text, argument.data, argument.size);
-    }
-    if (valid) {
-        char *end;
-        text[argument.size] = '\0';
-        errno = 0;
-        *cursor = strtoul(text, &end, 10);
-        valid =
-            !isspace((unsigned char)text[0]) && errno != ERANGE && *end == '\0';
-    }
-    if (!valid) {
-        reply_error(request->reply, "ERR invalid cursor");
-    }
-    return valid;
-}
-
 static bool parse_options(struct request *request, struct scan *scan)
 {
     for (int i = 2; i < request->argc; i += 2) {
@@ -116,7 +89,7 @@ void cmd_scan(struct request *request)
 {
     struct scan scan = {.scratch = request->scratch, .count = DEFAULT_COUNT};
     uint64_t cursor;
-    if (!parse_cursor(request, &cursor) || !parse_options(request, &scan)) {
+    if (!arg_cursor(request, 1, &cursor) || !parse_options(request, &scan)) {
         return;
     }
     int64_t steps = scan.count * STEPS_PER_KEY;

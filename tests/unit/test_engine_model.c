@@ -8,7 +8,7 @@
 /* Each of nine games. */
 #define PLAY_US 1500000u
 
-struct value {
+struct model_value {
     bool exists;
     char *data;
     size_t size;
@@ -19,7 +19,7 @@ struct model {
     struct world world;
     bool faults; /* the store fails now and then */
     uint64_t random;
-    struct value values[DATABASES][KEYS];
+    struct model_value values[DATABASES][KEYS];
     struct bytes keys[KEYS];
     char *key_text[KEYS];
     char buffer[400000];
@@ -32,13 +32,13 @@ static uint64_t below(struct model *model, uint64_t limit)
 
 /* ---- the dictionary ---- */
 
-static void value_clear(struct value *value)
+static void value_clear(struct model_value *value)
 {
     free(value->data);
-    *value = (struct value){0};
+    *value = (struct model_value){0};
 }
 
-static void value_set(struct value *value, struct bytes content)
+static void value_set(struct model_value *value, struct bytes content)
 {
     char *data = xmalloc(content.size + 1);
     memcpy(data, content.data, content.size);
@@ -48,7 +48,7 @@ static void value_set(struct value *value, struct bytes content)
     value->exists = true;
 }
 
-static void value_copy(struct value *to, const struct value *from)
+static void value_copy(struct model_value *to, const struct model_value *from)
 {
     if (to != from) {
         value_set(to, bytes_of(from->data, from->size));
@@ -56,9 +56,9 @@ static void value_copy(struct value *to, const struct value *from)
     }
 }
 
-static struct value *look(struct model *model, unsigned db, unsigned key)
+static struct model_value *look(struct model *model, unsigned db, unsigned key)
 {
-    struct value *value = &model->values[db][key];
+    struct model_value *value = &model->values[db][key];
     if (value->exists && value->expiry_ms != 0 &&
         value->expiry_ms <= model->world.now_ms) {
         value_clear(value);
@@ -108,7 +108,7 @@ static void compare_key(struct model *model, unsigned db, unsigned key)
     struct world *world = &model->world;
     assert_int_equal(
         world_fetch(world, world_db(world, db), model->keys[key]), DRY_OK);
-    const struct value *value = look(model, db, key);
+    const struct model_value *value = look(model, db, key);
     const struct entry *entry =
         db_find(world_db(world, db), model->keys[key], world->now_ms);
     assert_int_equal(entry != NULL, value->exists);
@@ -144,7 +144,7 @@ static void adopt_all(struct model *model)
 {
     for (unsigned db = 0; db < DATABASES; db++) {
         for (unsigned key = 0; key < KEYS; key++) {
-            struct value *value = look(model, db, key);
+            struct model_value *value = look(model, db, key);
             if (db_find(world_db(&model->world, db), model->keys[key],
                     model->world.now_ms) == NULL) {
                 value_clear(value);
@@ -159,7 +159,7 @@ static void adopt_all(struct model *model)
 static void do_set(struct model *model, unsigned db, unsigned key)
 {
     struct world *world = &model->world;
-    struct value *value = look(model, db, key);
+    struct model_value *value = look(model, db, key);
     struct bytes content = some_value(model);
     int64_t expiry_ms = DB_NO_EXPIRY;
     switch (below(model, 4)) {
@@ -191,7 +191,7 @@ static void do_append(struct model *model, unsigned db, unsigned key)
     struct world *world = &model->world;
     struct db *at = world_db(world, db);
     assert_int_equal(world_fetch(world, at, model->keys[key]), DRY_OK);
-    struct value *value = look(model, db, key);
+    struct model_value *value = look(model, db, key);
     size_t old = value->exists ? value->size : 0;
     if (old > 300000) {
         return;
@@ -225,7 +225,7 @@ static void do_append(struct model *model, unsigned db, unsigned key)
 
 static void do_delete(struct model *model, unsigned db, unsigned key)
 {
-    struct value *value = look(model, db, key);
+    struct model_value *value = look(model, db, key);
     bool there = db_delete(
         world_db(&model->world, db), model->keys[key], model->world.now_ms);
     assert_int_equal(there, value->exists);
@@ -235,7 +235,7 @@ static void do_delete(struct model *model, unsigned db, unsigned key)
 static void do_expire(struct model *model, unsigned db, unsigned key)
 {
     struct world *world = &model->world;
-    struct value *value = look(model, db, key);
+    struct model_value *value = look(model, db, key);
     struct entry *entry =
         db_find(world_db(world, db), model->keys[key], world->now_ms);
     assert_int_equal(entry != NULL, value->exists);
@@ -253,10 +253,10 @@ static void do_copy(struct model *model, unsigned db, unsigned key, bool move)
     struct world *world = &model->world;
     assert_int_equal(
         world_fetch(world, world_db(world, db), model->keys[key]), DRY_OK);
-    struct value *from = look(model, db, key);
+    struct model_value *from = look(model, db, key);
     unsigned to_db = (unsigned)below(model, DATABASES);
     unsigned to_key = (unsigned)below(model, KEYS);
-    struct value *to = look(model, to_db, to_key);
+    struct model_value *to = look(model, to_db, to_key);
     if (!from->exists || from == to) {
         return;
     }
@@ -279,7 +279,7 @@ static void do_flush(struct model *model, unsigned db)
 
 static void do_swap(struct model *model, unsigned a, unsigned b)
 {
-    struct value kept[KEYS];
+    struct model_value kept[KEYS];
     engine_swap_db(model->world.engine, a, b);
     memcpy(kept, model->values[a], sizeof kept);
     memcpy(model->values[a], model->values[b], sizeof kept);

@@ -113,6 +113,9 @@ static void run_job(struct dry_store *store, struct dry_job *job)
 {
     switch (job->kind) {
     case DRY_JOB_APPLY:
+        if (job->call != NULL) {
+            job->call(job, store);
+        }
         job->result = store->ops->apply(
             store, &job->batch, job->reason, sizeof(job->reason));
         break;

@@ -11,7 +11,7 @@
 #include "tiers/dry/store.h"
 
 enum dry_job_kind {
-    DRY_JOB_APPLY, /* writer: `batch` */
+    DRY_JOB_APPLY, /* writer: call(job) if there is one, then `batch` */
     DRY_JOB_READ,  /* readers: `id` -> data, header_bytes, payload_bytes */
     DRY_JOB_CALL,  /* readers: call(job), for long scans and reclaim reads */
 };

@@ -1,0 +1,49 @@
+/* From live values to the bytes of records. */
+#include <stdlib.h>
+
+#include "tiers/codec.h"
+#include "tiers/engine_internal.h"
+
+struct bytes entry_payload(const struct entry *entry, struct scratch *scratch)
+{
+    const struct value *live = entry_live(entry);
+    if (live == NULL) {
+        return entry_value(entry);
+    }
+    size_t size = value_encoded_bytes(live);
+    char *out = scratch_alloc(scratch, size);
+    value_encode(live, out);
+    return bytes_of(out, size);
+}
+
+char *log_encode_snapshot(const struct value *snapshot, char *header,
+    size_t header_bytes, size_t *payload_bytes)
+{
+    struct record record;
+    size_t raw_bytes = value_encoded_bytes(snapshot);
+    char *raw = xmalloc(raw_bytes);
+    value_encode(snapshot, raw);
+    check(record_parse(bytes_of(header, header_bytes), &record));
+    record.payload = bytes_of(raw, raw_bytes);
+    record.payload_inline = false;
+    if (raw_bytes <= CODEC_MAX_RAW_BYTES) {
+        char *packed = xmalloc(codec_bound(raw_bytes));
+        size_t size = codec_pack(CODEC_LZ4, record.payload, packed);
+        if (size > 0) {
+            record.codec = CODEC_LZ4;
+            record.payload = bytes_of(packed, size);
+            free(raw);
+            raw = packed;
+        } else {
+            free(packed);
+        }
+    }
+    /* The key lies in the header that is written over. */
+    char *key = xmalloc(record.key.size + 1);
+    memcpy(key, record.key.data, record.key.size);
+    record.key.data = key;
+    record_write(&record, header);
+    free(key);
+    *payload_bytes = record.payload.size;
+    return raw;
+}

@@ -100,6 +100,15 @@ bool arg_db(struct request *request, int index, unsigned *number)
     return true;
 }
 
+bool arg_count(struct request *request, int index, int64_t *value)
+{
+    if (bytes_to_int64(request->argv[index], value) && *value >= 0) {
+        return true;
+    }
+    reply_error(request->reply, "ERR value is out of range, must be positive");
+    return false;
+}
+
 /* As strtoul reads it, which clients rely on: a sign is allowed, leading
  * space is not, nothing at all is 0, a zero byte ends it. */
 bool arg_cursor(struct request *request, int index, uint64_t *cursor)

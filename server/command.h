@@ -141,6 +141,8 @@ bool arg_int64_range(struct request *request, int index, int64_t low,
 bool arg_long_double(struct request *request, int index, long double *value);
 /* A database number; the errors of SELECT. */
 bool arg_db(struct request *request, int index, unsigned *number);
+/* An integer that is not negative. */
+bool arg_count(struct request *request, int index, int64_t *value);
 /* A cursor of SCAN and its kin. */
 bool arg_cursor(struct request *request, int index, uint64_t *cursor);
 /* Case-insensitive comparison of an argument. */

@@ -105,11 +105,6 @@ bool need_all(const struct request *request, int key_index)
     return true;
 }
 
-bool need_but_first(const struct request *request, int key_index)
-{
-    return key_index != request->command->first_key;
-}
-
 bool need_first(const struct request *request, int key_index)
 {
     return key_index == request->command->first_key;

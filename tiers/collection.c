@@ -16,8 +16,8 @@ static void open_value(struct collection *collection, const struct entry *entry)
     uint64_t count = 0;
     check(entry_codec(entry) == CODEC_NONE); /* db_read brought it up */
     struct bytes items = value_flat_items(entry_value(entry), &count);
-    seq_open_flat(&collection->seq, value_shape(collection->kind), items,
-        count, secret);
+    seq_open_flat(
+        &collection->seq, value_shape(collection->kind), items, count, secret);
 }
 
 void collection_read(
@@ -50,8 +50,8 @@ void collection_write(struct collection *collection, struct db *db,
         collection->is_new = true;
         seq_open_tree(&collection->seq, &collection->live->items, secret);
     } else {
-        seq_open_copy(&collection->seq, value_shape(kind), bytes_of(NULL, 0),
-            0, secret);
+        seq_open_copy(
+            &collection->seq, value_shape(kind), bytes_of(NULL, 0), 0, secret);
     }
 }
 

@@ -241,8 +241,8 @@ void shelf_sink(struct engine *engine, uint32_t ref);
 
 /* Puts a value (spec's value, blob or live) at spec->key: hot, dirty. Blob and
  * live are taken over. `expiry_ms` as in db_set_string. */
-struct entry *db_put(struct db *db, struct entry_spec *spec, int64_t expiry_ms,
-    int64_t now_ms);
+struct entry *db_put(
+    struct db *db, struct entry_spec *spec, int64_t expiry_ms, int64_t now_ms);
 /* Writes the bytes of a flat collection; the expiry stays. */
 void db_set_flat(struct db *db, struct bytes key, struct bytes payload,
     enum kind kind, int64_t now_ms);

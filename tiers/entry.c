@@ -318,9 +318,8 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
     memcpy(at, spec->key.data, spec->key.size);
     at += spec->key.size;
     if (is_outside) {
-        uintptr_t tagged = spec->live != NULL
-                               ? (uintptr_t)spec->live | LIVE_TAG
-                               : (uintptr_t)spec->blob;
+        uintptr_t tagged = spec->live != NULL ? (uintptr_t)spec->live | LIVE_TAG
+                                              : (uintptr_t)spec->blob;
         memcpy(at, &tagged, sizeof tagged);
     } else if (!dry && spec->value.size > 0) {
         memcpy(at, spec->value.data, spec->value.size);

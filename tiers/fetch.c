@@ -26,7 +26,7 @@ struct fetch {
     struct waiter_list waiters;
     struct record record; /* parsed by the reader; borrows from job.data */
     struct bytes payload;
-    struct value *live; /* decoded by the reader, or NULL */
+    struct value *live;      /* decoded by the reader, or NULL */
     struct fetch *late_next; /* waits for its record to be committed */
 };
 

@@ -189,8 +189,7 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
         .keyspace = space->keyspace,
         .expiry_ms = entry_expiry_of(entry),
         .key = entry_key_of(entry),
-        .payload =
-            large ? bytes_of(NULL, 0) : entry_payload(entry, &scratch),
+        .payload = large ? bytes_of(NULL, 0) : entry_payload(entry, &scratch),
     };
     struct blob *blob = entry_blob(entry);
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);

@@ -46,11 +46,18 @@ void cmd_hrandfield(struct request *request)
         error_syntax(request);
         return;
     }
+    if (pairs && (count > INT64_MAX / 2 || count < -INT64_MAX / 2)) {
+        reply_error(request->reply, "ERR value is out of range");
+        return;
+    }
     enum typed_open open = typed_read(request, 1, TYPE_HASH, &hash);
     if (open != TYPED_OPEN || count == 0) {
         if (open != TYPED_REFUSED) {
             reply_array(request->reply, 0);
         }
+        return;
+    }
+    if (!typed_random_allowed(request, count)) {
         return;
     }
     uint64_t size = collection_count(&hash);

@@ -1,11 +1,11 @@
 /* Sets: members added, removed, asked for. */
 #include "server/commands/set.h"
 
+/* Behind a header of as many. */
 static void reply_members(struct request *request, struct collection *set)
 {
     struct seq_cursor cursor;
     struct element member;
-    reply_set(request->reply, collection_count(set));
     seq_at(&set->seq, 0, &cursor);
     do {
         set_member(&cursor, &member);
@@ -20,6 +20,7 @@ void cmd_smembers(struct request *request)
     if (open == TYPED_ABSENT) {
         reply_set(request->reply, 0);
     } else if (open == TYPED_OPEN) {
+        reply_set(request->reply, collection_count(&set));
         reply_members(request, &set);
     }
 }
@@ -126,7 +127,7 @@ void cmd_srem(struct request *request)
 static bool move_is_over(struct request *request)
 {
     struct bytes from = request->argv[1], to = request->argv[2];
-    const struct entry *source = db_read(request->db, from, request->now_ms);
+    const struct entry *source = db_touch(request->db, from, request->now_ms);
     if (source == NULL) {
         reply_integer(request->reply, 0);
         return true;
@@ -192,19 +193,18 @@ static void reply_random(struct request *request, int64_t count)
         }
         return;
     }
+    if (!typed_random_allowed(request, count)) {
+        return;
+    }
     uint64_t size = collection_count(&set);
     uint64_t picks = (uint64_t)(count < 0 ? -count : count);
     if (count > 0 && picks >= size) {
+        reply_array(request->reply, size);
         reply_members(request, &set);
         return;
     }
-    const uint64_t *ranks =
-        typed_random_ranks(request, &set, picks, count < 0);
-    if (count < 0) {
-        reply_array(request->reply, picks);
-    } else {
-        reply_set(request->reply, picks);
-    }
+    const uint64_t *ranks = typed_random_ranks(request, &set, picks, count < 0);
+    reply_array(request->reply, picks);
     for (uint64_t i = 0; i < picks; i++) {
         reply_rank(request, &set, ranks[i]);
     }
@@ -246,24 +246,11 @@ static void pop(struct request *request, struct collection *set, uint64_t picks)
     typed_end(request, set, picks, "spop");
 }
 
-static bool pop_count(struct request *request, int64_t *count)
-{
-    if (!arg_int64(request, 2, count)) {
-        return false;
-    }
-    if (*count < 0) {
-        reply_error(
-            request->reply, "ERR value is out of range, must be positive");
-        return false;
-    }
-    return true;
-}
-
 static void pop_many(struct request *request)
 {
     struct collection set;
     int64_t count = 0;
-    if (!pop_count(request, &count)) {
+    if (!arg_count(request, 2, &count)) {
         return;
     }
     enum typed_open open = typed_write_existing(request, 1, TYPE_SET, &set);
@@ -280,6 +267,7 @@ static void pop_many(struct request *request)
         pop(request, &set, picks);
         return;
     }
+    reply_set(request->reply, size);
     reply_members(request, &set);
     seq_remove_range(&set.seq, 0, size);
     typed_end(request, &set, picks, "spop");

@@ -34,8 +34,8 @@ static uint64_t size_of(const struct collection *set)
 
 /* Whether `member` is in each of the sets but number `skip` (all true), or in
  * none of them (all false). */
-static bool in_all(struct collection *sets, int count, int skip, bool all,
-    struct bytes member)
+static bool in_all(
+    struct collection *sets, int count, int skip, bool all, struct bytes member)
 {
     for (int i = 0; i < count; i++) {
         if (i != skip &&
@@ -64,8 +64,8 @@ static void gather(struct collection *sets, int count, int from,
             in_all(sets, count, from, operation == SET_INTER, text)) {
             set_add(result, text);
         }
-    } while ((limit == 0 || collection_count(result) < limit) &&
-             seq_next(&cursor));
+    } while (
+        (limit == 0 || collection_count(result) < limit) && seq_next(&cursor));
 }
 
 static int smallest(const struct collection *sets, int count)

@@ -79,8 +79,8 @@ bool typed_end(struct request *request, struct collection *collection,
     return gone;
 }
 
-void typed_store(struct request *request, struct collection *collection,
-    const char *event)
+void typed_store(
+    struct request *request, struct collection *collection, const char *event)
 {
     struct bytes key = collection->key;
     uint64_t count = collection_count(collection);

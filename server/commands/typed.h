@@ -33,8 +33,8 @@ bool typed_end(struct request *request, struct collection *collection,
 /* Ends a new collection that replaces whatever is at its key (a STORE): it is
  * stored without an expiry, or the key is deleted when it is empty. Answers
  * its size and tells of it. */
-void typed_store(struct request *request, struct collection *collection,
-    const char *event);
+void typed_store(
+    struct request *request, struct collection *collection, const char *event);
 
 /* The element as a bulk string. */
 void typed_reply(struct request *request, struct element *element);
@@ -65,6 +65,9 @@ void typed_scan_empty(struct request *request);
 /* A count as SRANDMEMBER and its kin take it: negative means that members may
  * repeat. False: an error has been answered. */
 bool typed_random_count(struct request *request, int index, int64_t *count);
+/* False when so many repeated members are refused: an error has been
+ * answered. */
+bool typed_random_allowed(struct request *request, int64_t count);
 /* `picks` random ranks below `count`, all different unless `repeat`; in the
  * request's scratch memory. Floyd's algorithm (Bentley, Programming Pearls:
  * A sample of brilliance, 1987). */

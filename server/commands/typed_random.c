@@ -1,13 +1,21 @@
 /* Random members of collections. */
 #include "server/commands/typed.h"
 
-/* More would be a reply beyond any limit. */
+/* More repeated members would be a reply beyond any limit. */
 #define RANDOM_COUNT_MAX (INT64_C(1) << 26)
 
 bool typed_random_count(struct request *request, int index, int64_t *count)
 {
-    return arg_int64_range(
-        request, index, -RANDOM_COUNT_MAX, RANDOM_COUNT_MAX, count);
+    return arg_int64_range(request, index, -INT64_MAX, INT64_MAX, count);
+}
+
+bool typed_random_allowed(struct request *request, int64_t count)
+{
+    if (count < -RANDOM_COUNT_MAX) {
+        reply_error(request->reply, "ERR value is out of range");
+        return false;
+    }
+    return true;
 }
 
 /* A set of numbers in open addressing; 0 is a free slot, so numbers are kept

@@ -6,7 +6,7 @@ have a file of their own, commands_*.py. Nothing else
 knows commands, except compare.py for those whose replies may differ.
 """
 
-from differential import values
+from differential import commands_hash, commands_set, values
 from differential.commands_bits import BITMAPS
 
 
@@ -212,4 +212,5 @@ UNKNOWN = table(
     ("x" * 200, 0.5, lambda p: p.keys(4)),
 )
 
-FAMILIES = [STRINGS, BITMAPS, GENERIC, UNKNOWN]
+FAMILIES = [STRINGS, BITMAPS, table(*commands_hash.ROWS),
+            table(*commands_set.ROWS), GENERIC, UNKNOWN]

@@ -48,6 +48,39 @@ def same_set(_, ours, theirs):
             and len(a) == len(set(a)) and sorted(a) == sorted(b))
 
 
+def same_pairs(_, ours, theirs):
+    """Field and value alternately, in any order."""
+    a, b = value(ours), value(theirs)
+    return (isinstance(a, list) and isinstance(b, list) and len(a) == len(b)
+            and sorted(zip(a[::2], a[1::2])) == sorted(zip(b[::2], b[1::2])))
+
+
+def same_bag(_, ours, theirs):
+    a, b = value(ours), value(theirs)
+    return (isinstance(a, list) and isinstance(b, list)
+            and sorted(a) == sorted(b))
+
+
+def collection_page(args, ours, theirs):
+    """Pages agree where both hold everything."""
+    a, b = value(ours), value(theirs)
+    if not (isinstance(a, list) and isinstance(b, list)):
+        return False
+    if a[0] == b[0] == b"0":
+        return sorted(a[1]) == sorted(b[1])
+    return a[0].isdigit() and len(a) == 2
+
+
+def random_sample(_, ours, theirs):
+    """As many, of the same kind of reply."""
+    if ours[:1] != theirs[:1]:
+        return False
+    a, b = value(ours), value(theirs)
+    if isinstance(a, list):
+        return len(a) == len(b)
+    return (a is None) == (b is None) and ours[:1] in b"$"
+
+
 def scan_page(args, ours, theirs):
     """Pages need agree only where both hold everything: a walk from the
     beginning that ended at once."""
@@ -85,6 +118,18 @@ RULES = {
     b"EXPIRETIME": integers_within(CLOCK_TOLERANCE_MS // 1000),
     b"PEXPIRETIME": integers_within(CLOCK_TOLERANCE_MS),
     b"KEYS": same_set,
+    b"HKEYS": same_set,
+    b"HVALS": same_bag,
+    b"HGETALL": same_pairs,
+    b"HSCAN": collection_page,
+    b"HRANDFIELD": random_sample,
+    b"SMEMBERS": same_set,
+    b"SINTER": same_set,
+    b"SUNION": same_set,
+    b"SDIFF": same_set,
+    b"SPOP": same_set,
+    b"SSCAN": collection_page,
+    b"SRANDMEMBER": random_sample,
     b"SCAN": scan_page,
     b"RANDOMKEY": some_key,
     b"OBJECT": object_,

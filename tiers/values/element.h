@@ -21,7 +21,7 @@
  * is asked for. Points into the bytes it was read from. */
 struct element {
     bool is_integer;
-    int64_t integer; /* when is_integer */
+    int64_t integer;  /* when is_integer */
     struct bytes raw; /* the text when it is not an integer */
     char digits[21];
 };

@@ -45,17 +45,18 @@ static bool must_grow(
 
 static void grow(struct collection *hash)
 {
-    collection_grow(hash, is_expiring(hash) ? KIND_HASH_EXPIRING_TREE
-                                            : KIND_HASH_TREE);
+    collection_grow(
+        hash, is_expiring(hash) ? KIND_HASH_EXPIRING_TREE : KIND_HASH_TREE);
 }
 
 /* Puts the item together in `small` when it fits there, else in heap memory
  * that the caller frees. */
-static struct bytes make_item(const struct collection *hash,
-    struct bytes field, struct bytes value, char *small, size_t small_size)
+static struct bytes make_item(const struct collection *hash, struct bytes field,
+    struct bytes value, char *small, size_t small_size)
 {
     size_t fixed = hash->seq.shape->fixed;
-    size_t bound = fixed + ELEMENT_BOUND(field.size) + ELEMENT_BOUND(value.size);
+    size_t bound =
+        fixed + ELEMENT_BOUND(field.size) + ELEMENT_BOUND(value.size);
     char *item = bound <= small_size ? small : xmalloc(bound);
     memset(item, 0, fixed); /* a write takes a field's expiry away */
     size_t size = fixed + element_write(item + fixed, field);
@@ -82,9 +83,9 @@ bool hash_set(struct collection *hash, struct bytes field, struct bytes value)
     if (item.data != small) {
         free((char *)item.data);
     }
-    if (hash->live == NULL && collection_count(hash) >
-                                  collection_limits(hash)
-                                      ->hash_max_listpack_entries) {
+    if (hash->live == NULL &&
+        collection_count(hash) >
+            collection_limits(hash)->hash_max_listpack_entries) {
         grow(hash);
     }
     return !found;

@@ -10,8 +10,8 @@
 
 /* The value of `field` into *value (borrowed from the collection). False when
  * there is none. */
-bool hash_get(struct collection *hash, struct bytes field,
-    struct element *value);
+bool hash_get(
+    struct collection *hash, struct bytes field, struct element *value);
 /* True when the field is new. Growing beyond the compact form's limits is
  * seen to. */
 bool hash_set(struct collection *hash, struct bytes field, struct bytes value);

@@ -79,10 +79,10 @@ static void flat_place(struct seq_cursor *cursor, const char *at)
 {
     const struct seq *seq = cursor->seq;
     cursor->flat.at = (uint32_t)(at - seq->data);
-    cursor->flat.end = at < flat_end(seq)
-                           ? (uint32_t)(shape_item_end(seq->shape, at) -
-                                 seq->data)
-                           : cursor->flat.at;
+    cursor->flat.end =
+        at < flat_end(seq)
+            ? (uint32_t)(shape_item_end(seq->shape, at) - seq->data)
+            : cursor->flat.at;
     cursor->flat.back_count = 0;
 }
 
@@ -162,7 +162,8 @@ static char *flat_resize(
     check(seq->capacity > 0);
     if (seq->size - old_size + size > seq->capacity) {
         size_t capacity = (seq->size + size) * 2;
-        char *data = xrealloc(seq->data - SEQ_HEADROOM, SEQ_HEADROOM + capacity);
+        char *data =
+            xrealloc(seq->data - SEQ_HEADROOM, SEQ_HEADROOM + capacity);
         seq->data = data + SEQ_HEADROOM;
         seq->capacity = capacity;
     }
@@ -246,9 +247,8 @@ uint64_t seq_rank(const struct seq_cursor *cursor)
 
 bool seq_at_end(const struct seq_cursor *cursor)
 {
-    return cursor->seq->tree != NULL
-               ? tree_cursor_at_end(&cursor->tree)
-               : cursor->flat.at == cursor->seq->size;
+    return cursor->seq->tree != NULL ? tree_cursor_at_end(&cursor->tree)
+                                     : cursor->flat.at == cursor->seq->size;
 }
 
 struct bytes seq_item(const struct seq_cursor *cursor)
@@ -287,8 +287,8 @@ void seq_insert(struct seq_cursor *cursor, uint32_t hash, struct bytes item)
         tree_insert(&cursor->tree, hash, item);
         return;
     }
-    memcpy(flat_resize(seq, cursor->flat.at, 0, item.size), item.data,
-        item.size);
+    memcpy(
+        flat_resize(seq, cursor->flat.at, 0, item.size), item.data, item.size);
     seq->count++;
     flat_place(cursor, seq->data + cursor->flat.at);
 }
@@ -300,8 +300,7 @@ void seq_remove(struct seq_cursor *cursor)
         tree_remove(&cursor->tree);
         return;
     }
-    flat_resize(
-        seq, cursor->flat.at, cursor->flat.end - cursor->flat.at, 0);
+    flat_resize(seq, cursor->flat.at, cursor->flat.end - cursor->flat.at, 0);
     seq->count--;
     flat_place(cursor, seq->data + cursor->flat.at);
 }

@@ -37,8 +37,8 @@ struct tree {
     struct tree_node *root; /* NULL: empty */
     unsigned depth;         /* levels below the root */
     uint64_t count;
-    uint64_t item_bytes;   /* of all items */
-    size_t memory_bytes;   /* of all nodes reachable, as malloc counts them */
+    uint64_t item_bytes; /* of all items */
+    size_t memory_bytes; /* of all nodes reachable, as malloc counts them */
 };
 
 /* A place in a tree: an item, or the end. Good until the tree changes by
@@ -85,8 +85,7 @@ bool tree_prev(struct tree_cursor *cursor);
 /* Inserts a copy of `item` before the cursor, which is then on it. The
  * caller says where: tree_seek's answer keeps the order. `item` must not
  * point into the tree. */
-void tree_insert(
-    struct tree_cursor *cursor, uint32_t hash, struct bytes item);
+void tree_insert(struct tree_cursor *cursor, uint32_t hash, struct bytes item);
 /* Removes the item under the cursor, which is then on the next one. Nodes
  * that become small are joined with a neighbour. */
 void tree_remove(struct tree_cursor *cursor);

@@ -175,8 +175,8 @@ struct value *value_decode(
     enum kind kind, struct bytes payload, const uint8_t *secret)
 {
     struct value *value = value_create(kind);
-    if (decode_items(&value->items, payload.data, payload.data + payload.size,
-            secret) &&
+    if (decode_items(
+            &value->items, payload.data, payload.data + payload.size, secret) &&
         (rows[kind].index == NULL || decode_index(value, secret))) {
         return value;
     }

@@ -68,7 +68,7 @@ struct batch_row {
     struct blob *blob;               /* one reference held */
     /* A large live value: the writer encodes it, which makes `encoded`. */
     struct value *snapshot;
-    char *encoded;
+    char *encoded; /* malloc'd, `payload_size` bytes */
 };
 struct batch {
     struct dry_job job; /* first: done() finds the batch by it */
@@ -281,10 +281,9 @@ void log_move_record(struct space *space, const struct record *record,
 void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
     uint64_t hash, int64_t expiry_ms);
 void log_queue(struct space *space, struct entry *entry, uint64_t hash);
-/* Encodes and packs a snapshot, and completes the header that was written
- * for it without a payload. malloc'd; any thread. (log_encode.c) */
-char *log_encode_snapshot(const struct value *snapshot, char *header,
-    size_t header_bytes, size_t *payload_bytes);
+/* Makes records of a batch's snapshots, packed where that pays, before it is
+ * applied. Writer thread; `job` is the batch's. (log_encode.c) */
+void log_encode_snapshots(struct dry_job *job, struct dry_store *store);
 /* Writes everything queued and all marks into one batch. */
 void log_cut(struct engine *engine);
 /* Closes the open batch, if there is anything in it, and sends it on.

@@ -158,25 +158,6 @@ static size_t append_snapshot(struct engine *engine, struct record *record,
     return bytes;
 }
 
-/* Writer thread: snapshots become records, packed where that pays. */
-static void encode_snapshots(struct dry_job *job, struct dry_store *store)
-{
-    struct batch *batch = (struct batch *)job;
-    (void)store;
-    for (size_t i = 0; i < batch->row_count; i++) {
-        struct batch_row *row = &batch->rows[i];
-        if (row->snapshot != NULL && row->encoded == NULL) {
-            char *header = batch->data + row->header_at;
-            row->encoded = log_encode_snapshot(
-                row->snapshot, header, row->header_size, &row->payload_size);
-        }
-        if (row->snapshot != NULL) {
-            batch->records[i].payload =
-                bytes_of(row->encoded, row->payload_size);
-        }
-    }
-}
-
 void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct engine *engine = space->engine;
@@ -372,7 +353,7 @@ static void apply_next(struct engine *engine)
     }
     log->applying = true;
     batch->job.kind = DRY_JOB_APPLY;
-    batch->job.call = encode_snapshots;
+    batch->job.call = log_encode_snapshots;
     batch->job.done = on_applied;
     dry_workers_submit(log->workers, &batch->job);
 }

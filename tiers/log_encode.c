@@ -16,7 +16,7 @@ struct bytes entry_payload(const struct entry *entry, struct scratch *scratch)
     return bytes_of(out, size);
 }
 
-char *log_encode_snapshot(const struct value *snapshot, char *header,
+static char *encode_snapshot(const struct value *snapshot, char *header,
     size_t header_bytes, size_t *payload_bytes)
 {
     struct record record;
@@ -46,4 +46,22 @@ char *log_encode_snapshot(const struct value *snapshot, char *header,
     free(key);
     *payload_bytes = record.payload.size;
     return raw;
+}
+
+void log_encode_snapshots(struct dry_job *job, struct dry_store *store)
+{
+    struct batch *batch = (struct batch *)job;
+    (void)store;
+    for (size_t i = 0; i < batch->row_count; i++) {
+        struct batch_row *row = &batch->rows[i];
+        if (row->snapshot != NULL && row->encoded == NULL) {
+            char *header = batch->data + row->header_at;
+            row->encoded = encode_snapshot(
+                row->snapshot, header, row->header_size, &row->payload_size);
+        }
+        if (row->snapshot != NULL) {
+            batch->records[i].payload =
+                bytes_of(row->encoded, row->payload_size);
+        }
+    }
 }

@@ -264,6 +264,9 @@ void db_tell(const struct db *db, enum engine_event event, struct bytes key);
     (sizeof(uint32_t) +                                                        \
         (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
 void batch_free(struct batch *batch);
+/* Room for `size` more bytes in its data; good until the next call. */
+char *batch_room(struct batch *batch, size_t size);
+struct batch_row *batch_add_row(struct batch *batch, uint64_t id);
 /* Everything that waits for the writer is taken back, so that small batches
  * (deletions, reclaim) can pass a disk that is full, and records that were to
  * be moved can be read where they are. */

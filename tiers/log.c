@@ -47,47 +47,6 @@ static struct batch *open_batch(struct engine *engine)
     return log->open;
 }
 
-void batch_free(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->row_count; i++) {
-        blob_unref(batch->rows[i].blob);
-        engine_drop_value(batch->engine, batch->rows[i].snapshot);
-        free(batch->rows[i].encoded);
-    }
-    free(batch->rows);
-    free(batch->records);
-    free(batch->keyspaces);
-    free(batch->data);
-    free(batch);
-}
-
-static char *batch_room(struct batch *batch, size_t size)
-{
-    if (batch->size + size > batch->capacity) {
-        size_t capacity = batch->capacity == 0 ? 64 * 1024 : batch->capacity;
-        while (capacity < batch->size + size) {
-            capacity *= 2;
-        }
-        batch->data = xrealloc(batch->data, capacity);
-        batch->capacity = capacity;
-    }
-    char *room = batch->data + batch->size;
-    batch->size += size;
-    return room;
-}
-
-static struct batch_row *batch_row(struct batch *batch, uint64_t id)
-{
-    if (batch->row_count == batch->row_capacity) {
-        batch->row_capacity = batch->row_capacity * 2 + 64;
-        batch->rows =
-            xrealloc(batch->rows, batch->row_capacity * sizeof *batch->rows);
-    }
-    struct batch_row *row = &batch->rows[batch->row_count++];
-    *row = (struct batch_row){.id = id};
-    return row;
-}
-
 static uint64_t take_id(struct engine *engine)
 {
     uint64_t id = engine->log.next_id++;
@@ -108,7 +67,7 @@ static uint64_t append(struct engine *engine, const struct record *record,
 {
     struct log *log = &engine->log;
     struct batch *batch = open_batch(engine);
-    struct batch_row *row = batch_row(batch, take_id(engine));
+    struct batch_row *row = batch_add_row(batch, take_id(engine));
     row->hash = hash;
     row->keyspace = record->keyspace;
     row->header_at = batch->size;
@@ -237,7 +196,7 @@ static void append_marks(struct engine *engine)
         unsigned count =
             (unsigned)(left < RECORD_MARKS_MAX ? left : RECORD_MARKS_MAX);
         struct batch *batch = open_batch(engine);
-        struct batch_row *row = batch_row(batch, take_id(engine));
+        struct batch_row *row = batch_add_row(batch, take_id(engine));
         row->header_at = batch->size;
         row->header_size = record_marks_bytes(count);
         record_write_marks(

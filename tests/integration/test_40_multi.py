@@ -59,7 +59,7 @@ CONVERSATIONS = {
     "rename": "SET a 1|MULTI|RENAME a b|RENAME a b|GET b|EXEC",
     "wait": "MULTI|WAIT 0 0|EXEC",
     "expire": "MULTI|SET a 1 PX 100000|PERSIST a|TTL a|EXEC",
-    "deleted by time": "SET a 1 PX 1|MULTI|EXPIRE a -1|EXISTS a|EXEC",
+    "deleted by time": "SET a 1 PX 99999|MULTI|EXPIRE a -1|EXISTS a|EXEC",
 }
 
 

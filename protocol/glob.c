@@ -59,13 +59,15 @@ static bool match_one(const char **at, const char *end, char c, bool nocase)
 /* Going back to the last star is enough: whatever an earlier star could take
  * more, the last one can take as well. So the work is at most the product of
  * the two sizes. */
-bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
+static bool match(struct bytes pattern, struct bytes text, bool nocase,
+    size_t max_steps, size_t *taken)
 {
     const char *p = pattern.data, *p_end = p + pattern.size;
     const char *t = text.data, *t_end = t + text.size;
     const char *after_star = NULL, *retry = NULL;
     size_t steps = 0;
 
+    *taken = 0;
     if (text.size == 0) {
         return pattern.size == 0 || bytes_equal(pattern, BYTES("*"));
     }
@@ -76,6 +78,7 @@ bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
             after_star = ++p;
             retry = t;
             if (p == p_end) {
+                *taken = steps;
                 return true;
             }
             continue;
@@ -87,15 +90,31 @@ bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
             steps += (size_t)(p - element);
             p = after_star;
         } else {
+            *taken = steps;
             return false;
         }
         steps += p > element ? (size_t)(p - element) : 1;
-        if (steps > GLOB_MAX_STEPS) {
+        if (steps > max_steps) {
+            *taken = steps;
             return false;
         }
     }
+    *taken = steps;
     while (p < p_end && *p == '*') {
         p++;
     }
     return p == p_end;
+}
+
+bool glob_match(struct bytes pattern, struct bytes text, bool nocase)
+{
+    size_t steps;
+
+    return match(pattern, text, nocase, GLOB_MAX_STEPS, &steps);
+}
+
+bool glob_match_counted(
+    struct bytes pattern, struct bytes text, size_t max_steps, size_t *steps)
+{
+    return match(pattern, text, false, max_steps, steps);
 }

@@ -12,5 +12,8 @@
  * "" and "*" only, a class may lack its end, and a backwards range is
  * turned around. A match that takes more than GLOB_MAX_STEPS is false. */
 bool glob_match(struct bytes pattern, struct bytes text, bool nocase);
+/* The same with case, and a bound of its own: *steps is how many it took. */
+bool glob_match_counted(
+    struct bytes pattern, struct bytes text, size_t max_steps, size_t *steps);
 
 #endif

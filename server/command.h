@@ -31,10 +31,6 @@ struct request {
     int64_t now_ms;          /* wall clock, same for the whole request */
     bool nested;             /* runs inside another command's handler
                                 (command_call): must not wait */
-    uint32_t flags;          /* the command's; of EXEC also what of the
-                                queued ones' matters before it runs */
-    bool queued;             /* comes between MULTI and EXEC */
-    bool runs_queue;         /* EXEC, and it will run what is queued */
     bool read_at_once;       /* nested: values were read from disk for it */
     uint64_t changes;        /* handlers add one for each change they make:
                                 feeds rdb_changes_since_last_save */
@@ -75,6 +71,10 @@ enum command_flags {
     CMD_ONLY_SENTINEL = 1 << 20,
     CMD_PROTECTED = 1 << 21,
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 22,
+    /* what ACL rules about channels look at: */
+    CMD_CHANNEL_FIRST = 1 << 23,    /* argv[1] is a channel */
+    CMD_CHANNEL_ALL = 1 << 24,      /* each argument is one */
+    CMD_CHANNEL_PATTERNS = 1 << 25, /* each argument is a pattern of some */
 };
 
 /* One row of server/commands/commands.def:
@@ -123,9 +123,21 @@ bool command_is_container(const struct command *command);
 /* By a full name, "get" or "config|get"; NULL when there is none
  * (commands/command.c). */
 const struct command *command_find_full(struct bytes name);
+/* ACL categories, by number (commands/command.c); find: any case, -1 when
+ * there is none. */
+extern const unsigned command_category_count;
+const char *command_category_name(unsigned number);
+int command_category_find(struct bytes name);
+bool command_in_category(const struct command *row, unsigned number);
 /* The words of a row's key_flags (or of one part between ';') as a set
  * (commands/command_getkeys.c). */
 void command_reply_key_flags(struct reply *reply, struct bytes flags);
+/* What a command does with one of its keys, as words: that at argument
+ * `position`, the `number`th of those command_keys names, counted from 0. Of
+ * the request only command, argv and argc count
+ * (commands/command_getkeys.c). */
+struct bytes command_key_flags(
+    const struct request *request, int position, int number);
 /* "get", or "config|get" for a subcommand, into `out`; returns `out`. */
 #define COMMAND_NAME_MAX 64
 const char *command_full_name(

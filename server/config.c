@@ -172,6 +172,7 @@ void config_finish(struct config *config)
         }
     }
     free_bind(config);
+    config_users_free(config);
     for (unsigned i = 0; i < config->rename_count; i++) {
         free(config->renames[i].from);
         free(config->renames[i].to);
@@ -209,6 +210,7 @@ static void copy_lists(struct config *to, const struct config *from)
         to->renames[i].from = xstrdup(from->renames[i].from);
         to->renames[i].to = xstrdup(from->renames[i].to);
     }
+    config_users_copy(to, from);
     to->save = copy_array(from->save, from->save_count, sizeof(*from->save));
 }
 

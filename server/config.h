@@ -54,6 +54,12 @@ struct config_rename { /* rename-command; `to` is "" when it is taken away */
     char *from, *to;
 };
 
+struct config_user { /* a `user` line; all heap */
+    char *name;
+    char **rules; /* selectors in one piece */
+    int rule_count;
+};
+
 /* A directive without effect keeps its value here, by row. */
 union config_value {
     bool yes;
@@ -80,7 +86,12 @@ struct config {
     int64_t timeout; /* seconds, 0: never */
     int64_t tcp_keepalive;
     int64_t maxclients;
-    char *requirepass; /* "": none */
+    char *requirepass;         /* "": none */
+    char *aclfile;             /* "": none */
+    struct config_user *users; /* as the file has them */
+    unsigned user_count;
+    int acl_pubsub_default; /* 0: new users hear all channels, 1: none */
+    int64_t acllog_max_len;
     uint64_t proto_max_bulk_len;
     uint64_t client_query_buffer_limit;
     struct output_limit client_output_buffer_limit[OUTPUT_CLASSES];

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "server/acl.h"
 #include "server/cron.h"
 #include "server/directive.h"
 #include "server/listen.h"
@@ -77,6 +78,13 @@ static bool apply_hz(struct server *server, char *reason)
     return true;
 }
 
+static bool apply_requirepass(struct server *server, char *reason)
+{
+    (void)reason;
+    acl_set_default_password(server->acl, server->config.requirepass);
+    return true;
+}
+
 static bool apply_bind(struct server *server, char *reason)
 {
     if (listen_reopen_tcp(server)) {
@@ -131,6 +139,7 @@ static const struct {
     {"maxmemory", apply_maxmemory},
     {"maxmemory-policy", apply_policy},
     {"port", apply_port},
+    {"requirepass", apply_requirepass},
 };
 
 static bool differs(const struct config *a, const struct config *b,

@@ -7,14 +7,9 @@
 #include "server/config_rewrite.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "protocol/bytes.h"
 #include "server/config_text.h"
@@ -29,9 +24,11 @@ struct line {
 
 struct rewrite {
     const struct config *config; /* what is in use */
-    struct config file;          /* what the file says */
-    bool *refused;               /* by row: a line of it does not parse now */
-    bool *written;               /* by row: its new lines are in `out` */
+    const char *users;           /* lines, or NULL */
+    bool users_written;
+    struct config file; /* what the file says */
+    bool *refused;      /* by row: a line of it does not parse now */
+    bool *written;      /* by row: its new lines are in `out` */
     struct line *lines;
     size_t line_count;
     struct text out;
@@ -169,12 +166,31 @@ static bool differs(
     return result;
 }
 
+/* Whether the line is one of a user whom the lines in use replace. */
+static bool is_user_line(const struct rewrite *rewrite, const char *text)
+{
+    return rewrite->users != NULL &&
+           strncasecmp(text + strspn(text, " \t"), "user", 4) == 0 &&
+           strchr(" \t", text[strspn(text, " \t") + 4]) != NULL;
+}
+
+static void write_users(struct rewrite *rewrite)
+{
+    if (rewrite->users != NULL && !rewrite->users_written) {
+        text_add(&rewrite->out, rewrite->users);
+        rewrite->users_written = true;
+    }
+}
+
 static void write_all(struct rewrite *rewrite)
 {
     bool marked = false;
     for (size_t i = 0; i < rewrite->line_count; i++) {
         const struct line *line = &rewrite->lines[i];
-        if (line->directive == NULL || !differs(rewrite, line->directive)) {
+        if (is_user_line(rewrite, line->text)) {
+            write_users(rewrite);
+        } else if (line->directive == NULL ||
+                   !differs(rewrite, line->directive)) {
             marked = marked || strcmp(line->text, MARKER) == 0;
             text_add_format(&rewrite->out, "%s\n", line->text);
         } else if (!rewrite->written[directive_row(line->directive)]) {
@@ -191,70 +207,16 @@ static void write_all(struct rewrite *rewrite)
             write_lines(rewrite, directive);
         }
     }
+    if (rewrite->users != NULL && *rewrite->users != '\0' &&
+        !rewrite->users_written) {
+        text_add(&rewrite->out, marked ? "" : MARKER "\n");
+        write_users(rewrite);
+    }
 }
 
-/* ---- putting the file in place ---- */
-
-static bool write_fd(int fd, const struct text *text)
+bool config_rewrite(const struct config *config, const char *users)
 {
-    size_t done = 0;
-    while (done < text->size) {
-        ssize_t size = write(fd, text->data + done, text->size - done);
-        if (size < 0 && errno != EINTR) {
-            return false;
-        }
-        done += size > 0 ? (size_t)size : 0;
-    }
-    return true;
-}
-
-/* A rename is only durable once its directory is. */
-static bool sync_directory(const char *path)
-{
-    char copy[PATH_MAX];
-    snprintf(copy, sizeof(copy), "%s", path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    bool ok = fsync(fd) == 0;
-    close(fd);
-    return ok;
-}
-
-/* Whatever happens, the file holds its old or its new content, whole. */
-static bool replace_file(const char *path, const struct text *text)
-{
-    char temporary[PATH_MAX];
-    struct stat old;
-    if (snprintf(temporary, sizeof(temporary), "%s.%d.tmp", path,
-            (int)getpid()) >= (int)sizeof(temporary)) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return false;
-    }
-    mode_t mode = stat(path, &old) == 0 ? old.st_mode & 07777 : 0644;
-    bool ok = write_fd(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-    int error = errno;
-    close(fd);
-    if (ok) {
-        ok = rename(temporary, path) == 0;
-        error = errno;
-    }
-    if (!ok) {
-        unlink(temporary);
-        errno = error;
-        return false;
-    }
-    return sync_directory(path);
-}
-
-bool config_rewrite(const struct config *config)
-{
-    struct rewrite rewrite = {.config = config};
+    struct rewrite rewrite = {.config = config, .users = users};
     struct text text;
     /* A symbolic link stays one: its target is replaced. */
     char *path = realpath(config->config_path, NULL);
@@ -268,7 +230,7 @@ bool config_rewrite(const struct config *config)
         rewrite.written = xcalloc(directive_count, sizeof(bool));
         read_lines(&rewrite, text.data);
         write_all(&rewrite);
-        ok = replace_file(path, &rewrite.out);
+        ok = text_write_path(&rewrite.out, path);
         int error = errno;
         free(rewrite.lines);
         free(rewrite.refused);

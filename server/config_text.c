@@ -2,8 +2,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "protocol/bytes.h"
 #include "protocol/words.h"
@@ -84,6 +89,62 @@ bool text_read_path(struct text *text, const char *path)
     fclose(file);
     errno = error;
     return ok;
+}
+
+static bool write_fd(int fd, const struct text *text)
+{
+    size_t done = 0;
+    while (done < text->size) {
+        ssize_t size = write(fd, text->data + done, text->size - done);
+        if (size < 0 && errno != EINTR) {
+            return false;
+        }
+        done += size > 0 ? (size_t)size : 0;
+    }
+    return true;
+}
+
+/* A rename is only durable once its directory is. */
+static bool sync_directory(const char *path)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof(copy), "%s", path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    bool ok = fsync(fd) == 0;
+    close(fd);
+    return ok;
+}
+
+bool text_write_path(const struct text *text, const char *path)
+{
+    char temporary[PATH_MAX];
+    struct stat old;
+    if (snprintf(temporary, sizeof(temporary), "%s.%d.tmp", path,
+            (int)getpid()) >= (int)sizeof(temporary)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    mode_t mode = stat(path, &old) == 0 ? old.st_mode & 07777 : 0644;
+    bool ok = write_fd(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
+    int error = errno;
+    close(fd);
+    if (ok) {
+        ok = rename(temporary, path) == 0;
+        error = errno;
+    }
+    if (!ok) {
+        unlink(temporary);
+        errno = error;
+        return false;
+    }
+    return sync_directory(path);
 }
 
 char *text_trim(char *line)

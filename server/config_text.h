@@ -1,5 +1,5 @@
-/* Texts for the configuration file: growing, quoting, splitting, whole files.
- * For config_*.c only. */
+/* Texts for the configuration file and the ACL file: growing, quoting,
+ * splitting, whole files. For config_*.c and acl_*.c only. */
 #ifndef LARDER_SERVER_CONFIG_TEXT_H
 #define LARDER_SERVER_CONFIG_TEXT_H
 
@@ -24,6 +24,11 @@ void text_add_quoted(struct text *text, const char *word);
  * EINVAL when there is a NUL byte in it, which is no text. */
 bool text_read(struct text *text, FILE *file);
 bool text_read_path(struct text *text, const char *path);
+
+/* Puts the text in the place of the file at `path` and syncs it. Whatever
+ * happens, the file holds its old or its new content, whole. False with errno
+ * set. */
+bool text_write_path(const struct text *text, const char *path);
 
 /* Cuts blanks and line ends from both ends of `line`, in place. */
 char *text_trim(char *line);

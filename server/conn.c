@@ -7,13 +7,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "server/acl.h"
 #include "server/commands/tier.h"
 #include "server/listen.h"
 #include "server/monitor.h"
-#include "server/multi.h"
 #include "server/park.h"
 #include "server/server.h"
-#include "server/watch.h"
 
 static void init_handle(struct conn *conn, bool unix_socket)
 {
@@ -58,9 +57,7 @@ struct conn *conn_create(
     conn->id = ++server->next_conn_id;
     conn->resp_version = 2;
     conn->flags = unix_socket ? CONN_UNIX : 0;
-    if (server->config.requirepass[0] == '\0') {
-        conn->flags |= CONN_AUTHENTICATED;
-    }
+    acl_start_connection(conn);
     conn->created_ms = conn->last_used_ms = server_now_ms();
     resp_init(&conn->parser, conn_limits(conn));
     init_handle(conn, unix_socket);
@@ -76,7 +73,7 @@ struct conn *conn_create(
 bool conn_is_admitted(const struct conn *conn)
 {
     return (conn->flags & CONN_AUTHENTICATED) != 0 ||
-           conn->server->config.requirepass[0] == '\0';
+           acl_is_open(conn->server->acl);
 }
 
 const struct resp_limits *conn_limits(const struct conn *conn)
@@ -125,7 +122,6 @@ void conn_close_soon(struct conn *conn)
     conn->flags |= CONN_CLOSING;
     conn->flags &= ~(uint32_t)CONN_READING;
     tier_move_cancel(conn);
-    multi_end(conn);
     park_cancel(conn);
     monitor_remove(conn);
     leave_flush_list(conn);
@@ -231,8 +227,7 @@ size_t conn_input_bytes(const struct conn *conn)
 
 size_t conn_memory_bytes(const struct conn *conn)
 {
-    size_t size = sizeof(*conn) + conn_input_bytes(conn) + conn->output_bytes +
-                  multi_bytes(conn) + watch_bytes(conn);
+    size_t size = sizeof(*conn) + conn_input_bytes(conn) + conn->output_bytes;
     if (conn->park != NULL) {
         size += sizeof(*conn->park);
     }

@@ -22,11 +22,10 @@
 
 struct server;
 struct command;
+struct acl_user;
 struct park;    /* park.h */
 struct segment; /* conn_write.c */
 struct writer;  /* conn_write.c */
-struct multi;   /* multi.h */
-struct watch;   /* watch.h */
 
 enum conn_flags {
     CONN_UNIX = 1 << 0,
@@ -44,8 +43,6 @@ enum conn_flags {
     CONN_OUTPUT_HELD = 1 << 12,  /* replies wait for a sync */
     CONN_FLUSH_QUEUED = 1 << 13, /* in server->flush_list */
     CONN_ANSWER_WAITS = 1 << 14, /* in server->answers */
-    CONN_MULTI = 1 << 15,        /* queues commands: conn->multi */
-    CONN_WATCH_BROKEN = 1 << 16, /* a watched key has changed */
 };
 
 enum conn_wait {
@@ -74,13 +71,11 @@ struct conn {
     uint8_t resp_version;
     uint8_t wait; /* enum conn_wait */
     uint16_t db;
+    struct acl_user *user; /* never NULL; of server->acl */
     int64_t created_ms, last_used_ms;
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
     struct conn *next_monitor, *prev_monitor; /* server->monitors */
-    struct multi *multi;   /* what is queued between MULTI and EXEC, or NULL */
-    struct watch *watches; /* keys it watches (watch.h) */
-    unsigned watch_count;
     struct tier_move *tier_move; /* TIER DEMOTE, FLUSH under way, or NULL */
 
     struct resp_parser parser;

@@ -102,7 +102,11 @@ bool config_parse_memory(const char *text, uint64_t *bytes);
 /* Those of their own kind (config_special.c). */
 extern const struct directive_special special_bind, special_save,
     special_output_limit, special_dir, special_percentiles, special_oom_score,
-    special_notify, special_replicaof, special_rename, special_ignored;
+    special_notify, special_replicaof, special_rename, special_ignored,
+    special_user;
+/* The list of `user` lines (config_users.c). */
+void config_users_copy(struct config *to, const struct config *from);
+void config_users_free(struct config *config);
 /* (config_check.c) */
 directive_check check_file_name, check_directory_name, check_host_name,
     check_title, check_socket_path;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/acl.h"
 #include "server/conn.h"
 #include "server/server.h"
 
@@ -104,7 +105,8 @@ static void on_connection(uv_stream_t *stream, int status)
     }
     if (server->conn_count > (uint64_t)config->maxclients) {
         refuse(conn, "-ERR max number of clients reached\r\n");
-    } else if (config->protected_mode && config->requirepass[0] == '\0' &&
+    } else if (config->protected_mode &&
+               acl_default_has_no_password(server->acl) &&
                !conn_is_local(conn)) {
         refuse(conn, denied_text);
     } else {

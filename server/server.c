@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "server/acl.h"
 #include "server/config_apply.h"
 #include "server/conn.h"
 #include "server/cron.h"
 #include "server/keyspace.h"
 #include "server/latency.h"
 #include "server/listen.h"
-#include "server/multi.h"
 #include "server/park.h"
 #include "server/slowlog.h"
 #include "server/startup.h"
@@ -214,6 +214,7 @@ static void init_parts(struct server *server)
     }
     clock_init(&server->clock);
     stats_init(&server->stats, command_row_count);
+    server->acl = acl_create();
     server->slowlog = slowlog_create();
     server->latency = latency_create();
     server->read_buffer = xmalloc(READ_BUFFER_BYTES);
@@ -252,19 +253,18 @@ static void finish(struct server *server)
         conn_close_soon(server->conns);
     }
     park_run_ready(server); /* frees what is left in the list */
-    interest_finish(server);
     engine_destroy(server->engine);
     free(server->dry_path);
     uv_walk(&server->loop, close_handle, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&server->loop) == 0);
+    acl_destroy(server->acl);
     slowlog_destroy(server->slowlog);
     latency_destroy(server->latency);
     stats_finish(&server->stats);
     resp_args_finish(&server->batch.args);
     reply_finish(&server->reply);
     scratch_reset(&server->scratch);
-    multi_finish(server);
     free(server->read_buffer);
     free(server->log.path);
 }
@@ -278,7 +278,8 @@ int server_run(struct server *server)
     init_loop(server);
     server->load_start_us = server_mono_us();
     server->loading = true;
-    if (create_engine(server) && listen_open(server)) {
+    if (acl_load_at_start(server) && create_engine(server) &&
+        listen_open(server)) {
         cron_start(server);
         server_keep_turning(server, true);
         uv_run(&server->loop, UV_RUN_DEFAULT);

@@ -13,7 +13,6 @@
 #include "server/command.h"
 #include "server/config.h"
 #include "server/dispatch.h"
-#include "server/interest.h"
 #include "server/log.h"
 #include "server/stats.h"
 
@@ -21,6 +20,7 @@
 #define LARDER_REDIS_VERSION "7.2.4" /* what clients compare against */
 
 struct conn;
+struct acl;
 struct slowlog;
 struct latency;
 struct listener; /* listen.h */
@@ -42,8 +42,8 @@ struct server {
     struct clock clock;
     uint64_t run_ticks; /* when the last command ended, or the batch began */
     uint64_t counted_errors; /* reply.errors that are in the statistics */
-    bool holds_engine; /* until the command that ran others inside it ends */
-    uint64_t slow_ns;  /* commands that took less are looked at no further */
+    uint64_t slow_ns; /* commands that took less are looked at no further */
+    struct acl *acl;  /* users and their rights */
     struct slowlog *slowlog;
     struct latency *latency;
 
@@ -56,11 +56,6 @@ struct server {
     struct conn *monitors;
     struct conn *flush_list;         /* have output queued from outside */
     struct park *ready, *ready_last; /* may go on (park.h) */
-
-    struct interest interest; /* keys watched */
-    size_t watching_conns, watch_count;
-    struct multi *spare_multi; /* multi.h */
-    size_t multi_bytes;        /* queued between MULTI and EXEC, by all */
 
     /* Shared by all connections while their input is handled. */
     struct batch batch;
@@ -116,10 +111,6 @@ void server_apply_config(struct server *server);
 void server_keep_turning(struct server *server, bool wanted);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
-
-/* Tells the engine what everything outside of it takes; cron does so all the
- * time, and whoever grows by much at once. (cron.c) */
-void server_count_outside(struct server *server);
 
 /* BGSAVE and save points: starts writing everything. False when that is under
  * way already. (cron.c) */

@@ -125,11 +125,6 @@ void cmd_shutdown(struct request *request)
 
 void cmd_monitor(struct request *request)
 {
-    if (request->nested) {
-        reply_error(request->reply,
-            "ERR MONITOR isn't allowed for DENY BLOCKING client");
-        return;
-    }
     monitor_add(request->conn);
     reply_ok(request->reply);
 }
@@ -228,9 +223,4 @@ void cmd_module_help(struct request *request)
         NULL,
     };
     help_reply(request, lines);
-}
-
-void cmd_acl_whoami(struct request *request)
-{
-    reply_bulk_text(request->reply, "default");
 }

@@ -18,5 +18,7 @@ enum client_type {
 /* False after an error has been answered. */
 bool client_type_of(struct request *request, int index, enum client_type *type);
 enum client_type client_type(const struct conn *conn);
+/* The connection as CLIENT LIST shows it, without line end: heap. */
+char *client_describe(struct conn *conn, int64_t now_ms);
 
 #endif

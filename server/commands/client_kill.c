@@ -1,5 +1,6 @@
 /* CLIENT KILL in its old form (an address) and its new one (filters), and
  * CLIENT HELP. */
+#include "server/acl.h"
 #include "server/commands/client.h"
 #include "server/conn.h"
 #include "server/server.h"
@@ -9,6 +10,7 @@ struct kill_filter {
     bool by_type;
     enum client_type type;
     struct bytes address, local_address; /* NULL data: any */
+    const struct acl_user *user;         /* NULL: any */
     bool skip_me;
 };
 
@@ -21,10 +23,12 @@ static bool kill_id(struct request *request, int index, int64_t *id)
     return false;
 }
 
-static bool kill_user(struct request *request, int index)
+static bool kill_user(
+    struct request *request, int index, const struct acl_user **found)
 {
     const struct bytes user = request->argv[index];
-    if (bytes_equal(user, BYTES("default"))) {
+    *found = acl_find(request->server->acl, user);
+    if (*found != NULL) {
         return true;
     }
     reply_error(request->reply, "ERR No such user '%.*s'",
@@ -52,7 +56,7 @@ static bool kill_option(
         return true;
     }
     if (arg_is(request, index, "user")) {
-        return kill_user(request, index + 1);
+        return kill_user(request, index + 1, &filter->user);
     }
     if (arg_is(request, index, "skipme") &&
         (arg_is(request, index + 1, "yes") ||
@@ -88,6 +92,9 @@ static bool matches(struct conn *conn, const struct kill_filter *filter)
 {
     char address[CONN_ADDRESS_BYTES];
     if (filter->id != 0 && (uint64_t)filter->id != conn->id) {
+        return false;
+    }
+    if (filter->user != NULL && filter->user != conn->user) {
         return false;
     }
     if (filter->by_type && client_type(conn) != filter->type) {

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/acl_user.h"
 #include "server/commands/client.h"
 #include "server/conn.h"
-#include "server/multi.h"
 #include "server/server.h"
 
 bool client_type_of(struct request *request, int index, enum client_type *type)
@@ -44,8 +44,6 @@ static const char *flag_letters(const struct conn *conn, char *out)
         char letter;
     } letters[] = {
         {CONN_MONITOR, 'O'},
-        {CONN_MULTI, 'x'},
-        {CONN_WATCH_BROKEN, 'd'},
         {CONN_CLOSE_AFTER_REPLY, 'c'},
         {CONN_CLOSING, 'A'},
         {CONN_UNIX, 'U'},
@@ -87,14 +85,26 @@ static void write_line(FILE *out, struct conn *conn, int64_t now_ms)
         (long long)(now_ms - conn->created_ms) / 1000,
         (long long)(now_ms - conn->last_used_ms) / 1000,
         flag_letters(conn, flags), conn->db);
-    fprintf(out, " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=0",
-        multi_count(conn), conn_input_bytes(conn));
-    fprintf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
-        multi_bytes(conn), queued > 0, queued);
-    fprintf(out, " tot-mem=%zu events=%s cmd=%s user=default redir=-1",
-        conn_memory_bytes(conn), queued > 0 ? "rw" : "r", command);
-    fprintf(out, " resp=%u lib-name=%s lib-ver=%s\n", conn->resp_version,
+    fprintf(out, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=0",
+        conn_input_bytes(conn));
+    fprintf(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
+        queued > 0, queued);
+    fprintf(out, " tot-mem=%zu events=%s cmd=%s user=%s redir=-1",
+        conn_memory_bytes(conn), queued > 0 ? "rw" : "r", command,
+        conn->user->name);
+    fprintf(out, " resp=%u lib-name=%s lib-ver=%s", conn->resp_version,
         or_empty(conn->lib_name), or_empty(conn->lib_version));
+}
+
+char *client_describe(struct conn *conn, int64_t now_ms)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    check(out != NULL);
+    write_line(out, conn, now_ms);
+    fclose(out);
+    return text;
 }
 
 /* Which lines CLIENT LIST wants: all, those of a type, or those whose ids
@@ -138,6 +148,7 @@ static void write_by_id(struct request *request, int first_id, FILE *out)
         struct conn *conn = conn_find(request->server, (uint64_t)id);
         if (conn != NULL) {
             write_line(out, conn, request->now_ms);
+            fputc('\n', out);
         }
     }
 }
@@ -149,6 +160,7 @@ static void write_all(
     for (; conn != NULL; conn = conn->next) {
         if (!filter->by_type || client_type(conn) == filter->type) {
             write_line(out, conn, request->now_ms);
+            fputc('\n', out);
         }
     }
 }
@@ -180,6 +192,7 @@ void cmd_client_info(struct request *request)
     FILE *out = open_memstream(&text, &size);
     check(out != NULL);
     write_line(out, request->conn, request->now_ms);
+    fputc('\n', out);
     fclose(out);
     reply_verbatim(request->reply, "txt", bytes_of(text, size));
     free(text);

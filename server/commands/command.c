@@ -61,7 +61,8 @@ static const struct category {
     {"transaction", 0, 0},
     {"scripting", 0, 0},
 };
-#define CATEGORIES (sizeof(categories) / sizeof(categories[0]))
+const unsigned command_category_count =
+    sizeof(categories) / sizeof(categories[0]);
 
 /* The next word of a list divided by spaces; empty at its end. */
 static struct bytes next_word(const char **list)
@@ -85,9 +86,24 @@ static bool list_has(const char *list, const char *word)
     return false;
 }
 
-static bool in_category(
-    const struct command *row, const struct category *category)
+const char *command_category_name(unsigned number)
 {
+    return categories[number].name;
+}
+
+int command_category_find(struct bytes name)
+{
+    for (unsigned i = 0; i < command_category_count; i++) {
+        if (bytes_equal_nocase(name, categories[i].name)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+bool command_in_category(const struct command *row, unsigned number)
+{
+    const struct category *category = &categories[number];
     if (category->without != 0) {
         return (row->flags & category->without) == 0;
     }
@@ -115,8 +131,8 @@ static void reply_categories(struct reply *reply, const struct command *row)
     char name[32];
     size_t mark = reply_begin(reply);
     size_t count = 0;
-    for (size_t i = 0; i < CATEGORIES; i++) {
-        if (in_category(row, &categories[i])) {
+    for (unsigned i = 0; i < command_category_count; i++) {
+        if (command_in_category(row, i)) {
             snprintf(name, sizeof(name), "@%s", categories[i].name);
             reply_status(reply, name);
             count++;
@@ -281,12 +297,8 @@ static bool listed(const struct command *row, const char *name,
     enum list_filter filter, struct bytes value)
 {
     if (filter == LIST_CATEGORY) {
-        for (size_t i = 0; i < CATEGORIES; i++) {
-            if (bytes_equal_nocase(value, categories[i].name)) {
-                return in_category(row, &categories[i]);
-            }
-        }
-        return false;
+        int category = command_category_find(value);
+        return category >= 0 && command_in_category(row, (unsigned)category);
     }
     if (filter == LIST_PATTERN) {
         return glob_match(value, bytes_of(name, strlen(name)), true);

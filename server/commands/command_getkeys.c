@@ -50,11 +50,10 @@ static const struct command *find_inner(struct request *request)
     return row;
 }
 
-/* The flags of the key at `position`, the `number`th of them. */
-static struct bytes flags_of(
-    const struct request *inner, int position, int number)
+struct bytes command_key_flags(
+    const struct request *request, int position, int number)
 {
-    const char *at = inner->command->key_flags;
+    const char *at = request->command->key_flags;
     size_t size = strcspn(at, ";");
     for (; number > 0 && at[size] == ';'; number--) {
         at += size + 1;
@@ -65,13 +64,14 @@ static struct bytes flags_of(
     if (size < tail || memcmp(at + size - tail, variable, tail) != 0) {
         return bytes_of(at, size);
     }
-    if (inner->command->handler == cmd_bitfield &&
-        bit_field_only_reads(inner)) {
+    if (request->command->handler == cmd_bitfield &&
+        bit_field_only_reads(request)) {
         return BYTES("RO access");
     }
     /* The command reads the old value only with some of its options. */
-    return inner->command->needs(inner, position) ? bytes_of(at, size - tail)
-                                                  : BYTES("OW update");
+    return request->command->needs(request, position)
+               ? bytes_of(at, size - tail)
+               : BYTES("OW update");
 }
 
 static void getkeys(struct request *request, bool with_flags)
@@ -100,7 +100,7 @@ static void getkeys(struct request *request, bool with_flags)
         reply_bulk(request->reply, inner.argv[positions[i]]);
         if (with_flags) {
             command_reply_key_flags(
-                request->reply, flags_of(&inner, positions[i], i));
+                request->reply, command_key_flags(&inner, positions[i], i));
         }
     }
 }

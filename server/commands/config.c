@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "protocol/glob.h"
+#include "server/acl.h"
 #include "server/config_apply.h"
 #include "server/config_rewrite.h"
 #include "server/conn.h"
@@ -244,8 +245,14 @@ void cmd_config_rewrite(struct request *request)
             request->reply, "ERR The server is running without a config file");
         return;
     }
-    if (!config_rewrite(&server->config)) {
-        const char *reason = strerror(errno);
+    struct text users;
+    text_init(&users);
+    bool any = acl_write_directives(server, &users);
+    bool ok = config_rewrite(&server->config, any ? users.data : NULL);
+    int error = errno;
+    text_finish(&users);
+    if (!ok) {
+        const char *reason = strerror(error);
         log_line(&server->log, LOG_WARNING, "CONFIG REWRITE failed: %s: %s",
             server->config.config_path, reason);
         reply_error(request->reply, "ERR Rewriting config file: %s", reason);

@@ -2,10 +2,10 @@
  * QUIT, AUTH, HELLO, RESET. */
 #include <stdlib.h>
 
+#include "server/acl.h"
 #include "server/commands/client.h"
 #include "server/conn.h"
 #include "server/monitor.h"
-#include "server/multi.h"
 #include "server/server.h"
 
 #define DEFAULT_USER BYTES("default")
@@ -41,33 +41,6 @@ void cmd_quit(struct request *request)
     reply_ok(request->reply);
 }
 
-/* Takes the same time however much of the password is right. */
-static bool password_equal(struct bytes given, const char *wanted)
-{
-    size_t size = strlen(wanted);
-    unsigned difference = given.size != size;
-    for (size_t i = 0; i < given.size; i++) {
-        char expected = size == 0 ? '\0' : wanted[i % size];
-        difference |= (unsigned char)(given.data[i] ^ expected);
-    }
-    return difference == 0;
-}
-
-/* Without a password the default user gets in with any. */
-static bool authenticate(
-    struct request *request, struct bytes user, struct bytes password)
-{
-    const char *wanted = request->server->config.requirepass;
-    if (bytes_equal(user, DEFAULT_USER) &&
-        (wanted[0] == '\0' || password_equal(password, wanted))) {
-        request->conn->flags |= CONN_AUTHENTICATED;
-        return true;
-    }
-    reply_error(request->reply,
-        "WRONGPASS invalid username-password pair or user is disabled.");
-    return false;
-}
-
 void cmd_auth(struct request *request)
 {
     if (request->argc > 3) {
@@ -75,14 +48,14 @@ void cmd_auth(struct request *request)
         return;
     }
     bool named = request->argc == 3;
-    if (!named && request->server->config.requirepass[0] == '\0') {
+    if (!named && acl_default_has_no_password(request->server->acl)) {
         reply_error(request->reply,
             "ERR AUTH <password> called without any password configured for "
             "the default user. Are you sure your configuration is correct?");
         return;
     }
     struct bytes user = named ? request->argv[1] : DEFAULT_USER;
-    if (authenticate(request, user, request->argv[request->argc - 1])) {
+    if (acl_authenticate(request, user, request->argv[request->argc - 1])) {
         reply_ok(request->reply);
     }
 }
@@ -108,7 +81,7 @@ static bool hello_options(struct request *request)
     for (int i = 2; i < request->argc; i++) {
         int left = request->argc - 1 - i;
         if (arg_is(request, i, "auth") && left >= 2) {
-            if (!authenticate(
+            if (!acl_authenticate(
                     request, request->argv[i + 1], request->argv[i + 2])) {
                 return false;
             }
@@ -178,13 +151,10 @@ void cmd_reset(struct request *request)
 {
     struct conn *conn = request->conn;
     monitor_remove(conn);
-    multi_end(conn);
     conn->flags &=
         ~(uint32_t)(CONN_REPLY_OFF | CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW |
                     CONN_NO_EVICT | CONN_NO_TOUCH);
-    if (request->server->config.requirepass[0] != '\0') {
-        conn->flags &= ~(uint32_t)CONN_AUTHENTICATED;
-    }
+    acl_start_connection(conn);
     conn->db = 0;
     conn->resp_version = 2;
     free(conn->name);

@@ -68,11 +68,9 @@ void cmd_swapdb(struct request *request)
         reply_error(request->reply, "ERR DB index is out of range");
         return;
     }
-    if (first != second) {
-        keyspace_swapping(request, engine_db(request->engine, (unsigned)first),
-            engine_db(request->engine, (unsigned)second));
-        engine_swap_db(request->engine, (unsigned)first, (unsigned)second);
-    }
+    keyspace_swapping(request, engine_db(request->engine, (unsigned)first),
+        engine_db(request->engine, (unsigned)second));
+    engine_swap_db(request->engine, (unsigned)first, (unsigned)second);
     request->changes++;
     reply_ok(request->reply);
 }

@@ -394,10 +394,10 @@ static void test_rewrite_keeps_what_holds(void **state)
     config->config_path = xstrdup(file.path);
     set(config, "port", "7000");
     set(config, "maxmemory", "2gb");
-    assert_true(config_rewrite(config));
+    assert_true(config_rewrite(config, NULL));
     assert_file(&file, "# larder\n\nport 7000\nmaxmemory 2gb\n"
                        "# save 1 2\n");
-    assert_true(config_rewrite(config));
+    assert_true(config_rewrite(config, NULL));
     assert_file(&file, "# larder\n\nport 7000\nmaxmemory 2gb\n"
                        "# save 1 2\n");
     unlink(file.path);
@@ -416,7 +416,7 @@ static void test_rewrite_replaces_and_adds(void **state)
     set(config, "requirepass", "a \"b\"");
     set(config, "maxmemory", "1536kb");
     set(config, "slowlog-max-len", "7");
-    assert_true(config_rewrite(config));
+    assert_true(config_rewrite(config, NULL));
     assert_file(&file, "# first\nsave 5 6\nsave 7 8\nhz 20\n"
                        "rename-command get fetch\n# last\n"
                        "# Added by CONFIG REWRITE\n"
@@ -432,7 +432,7 @@ static void test_rewrite_replaces_and_adds(void **state)
     set(config, "slowlog-max-len", "128");
     set(config, "save", "");
     set(config, "hz", "10");
-    assert_true(config_rewrite(config));
+    assert_true(config_rewrite(config, NULL));
     assert_file(&file, "# first\nsave \"\"\nhz 10\n"
                        "rename-command get fetch\n# last\n"
                        "# Added by CONFIG REWRITE\n"
@@ -447,7 +447,7 @@ static void test_rewrite_without_its_file(void **state)
     struct config *config = *state;
     free(config->config_path);
     config->config_path = xstrdup("/nonexistent/larder.conf");
-    assert_false(config_rewrite(config));
+    assert_false(config_rewrite(config, NULL));
 }
 
 int main(void)

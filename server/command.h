@@ -31,6 +31,10 @@ struct request {
     int64_t now_ms;          /* wall clock, same for the whole request */
     bool nested;             /* runs inside another command's handler
                                 (command_call): must not wait */
+    uint32_t flags;          /* the command's; of EXEC also what of the
+                                queued ones' matters before it runs */
+    bool queued;             /* comes between MULTI and EXEC */
+    bool runs_queue;         /* EXEC, and it will run what is queued */
     bool read_at_once;       /* nested: values were read from disk for it */
     uint64_t changes;        /* handlers add one for each change they make:
                                 feeds rdb_changes_since_last_save */

@@ -11,8 +11,10 @@
 #include "server/commands/tier.h"
 #include "server/listen.h"
 #include "server/monitor.h"
+#include "server/multi.h"
 #include "server/park.h"
 #include "server/server.h"
+#include "server/watch.h"
 
 static void init_handle(struct conn *conn, bool unix_socket)
 {
@@ -122,6 +124,7 @@ void conn_close_soon(struct conn *conn)
     conn->flags |= CONN_CLOSING;
     conn->flags &= ~(uint32_t)CONN_READING;
     tier_move_cancel(conn);
+    multi_end(conn);
     park_cancel(conn);
     monitor_remove(conn);
     leave_flush_list(conn);
@@ -227,7 +230,8 @@ size_t conn_input_bytes(const struct conn *conn)
 
 size_t conn_memory_bytes(const struct conn *conn)
 {
-    size_t size = sizeof(*conn) + conn_input_bytes(conn) + conn->output_bytes;
+    size_t size = sizeof(*conn) + conn_input_bytes(conn) + conn->output_bytes +
+                  multi_bytes(conn) + watch_bytes(conn);
     if (conn->park != NULL) {
         size += sizeof(*conn->park);
     }

@@ -26,6 +26,8 @@ struct acl_user;
 struct park;    /* park.h */
 struct segment; /* conn_write.c */
 struct writer;  /* conn_write.c */
+struct multi;   /* multi.h */
+struct watch;   /* watch.h */
 
 enum conn_flags {
     CONN_UNIX = 1 << 0,
@@ -43,6 +45,8 @@ enum conn_flags {
     CONN_OUTPUT_HELD = 1 << 12,  /* replies wait for a sync */
     CONN_FLUSH_QUEUED = 1 << 13, /* in server->flush_list */
     CONN_ANSWER_WAITS = 1 << 14, /* in server->answers */
+    CONN_MULTI = 1 << 15,        /* queues commands: conn->multi */
+    CONN_WATCH_BROKEN = 1 << 16, /* a watched key has changed */
 };
 
 enum conn_wait {
@@ -76,6 +80,9 @@ struct conn {
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
     struct conn *next_monitor, *prev_monitor; /* server->monitors */
+    struct multi *multi;   /* what is queued between MULTI and EXEC, or NULL */
+    struct watch *watches; /* keys it watches (watch.h) */
+    unsigned watch_count;
     struct tier_move *tier_move; /* TIER DEMOTE, FLUSH under way, or NULL */
 
     struct resp_parser parser;

@@ -4,7 +4,9 @@
 
 #include "server/conn.h"
 #include "server/latency.h"
+#include "server/multi.h"
 #include "server/server.h"
+#include "server/watch.h"
 
 /* How long a client that is being closed may take to read its last reply. */
 #define LAST_REPLY_MS 10000
@@ -56,7 +58,9 @@ static void check_conns(struct server *server, int64_t now_ms)
     for (struct conn *conn = server->conns; conn != NULL; conn = next) {
         next = conn->next;
         if (check_times(conn, now_ms)) {
-            input_bytes += conn_memory_bytes(conn) - conn->output_bytes;
+            /* What follows at once is counted apart. */
+            input_bytes += conn_memory_bytes(conn) - conn->output_bytes -
+                           multi_bytes(conn) - watch_bytes(conn);
         }
     }
     server->conn_input_bytes = input_bytes;
@@ -119,15 +123,22 @@ static void maybe_checkpoint(struct server *server, int64_t now_ms)
     }
 }
 
-static void note_memory(struct server *server)
+void server_count_outside(struct server *server)
 {
-    struct engine_stats stats;
     /* Queued blobs are the engine's values, or, once those have sunk, part of
      * what the process has beyond the accounts, which the engine measures. */
     size_t outside = server->conn_input_bytes + server->queued_output_bytes -
                      server->queued_blob_bytes + READ_BUFFER_BYTES +
-                     server->reply.capacity;
+                     server->reply.capacity + server->multi_bytes +
+                     server->interest.bytes +
+                     server->watch_count * sizeof(struct watch);
     engine_set_outside_bytes(server->engine, outside);
+}
+
+static void note_memory(struct server *server)
+{
+    struct engine_stats stats;
+    server_count_outside(server);
     engine_stats(server->engine, &stats);
     if (stats.used_bytes > server->stats.peak_used_bytes) {
         server->stats.peak_used_bytes = stats.used_bytes;

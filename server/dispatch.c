@@ -6,6 +6,7 @@
 #include "server/conn.h"
 #include "server/latency.h"
 #include "server/monitor.h"
+#include "server/multi.h"
 #include "server/nested.h"
 #include "server/park.h"
 #include "server/server.h"
@@ -147,6 +148,11 @@ static bool may_run(struct request *request, enum acl_context context)
         reply_error(request->reply, "NOAUTH Authentication required.");
         return false;
     }
+    if (request->queued && (row->flags & CMD_NO_MULTI) != 0) {
+        reply_error(
+            request->reply, "ERR Command not allowed inside a transaction");
+        return false;
+    }
     if (!acl_check(request, context)) {
         return false;
     }
@@ -155,7 +161,7 @@ static bool may_run(struct request *request, enum acl_context context)
             request->reply, "LOADING Redis is loading the dataset in memory");
         return false;
     }
-    if (server->checkpoint_failed && (row->flags & CMD_WRITE) != 0 &&
+    if (server->checkpoint_failed && (request->flags & CMD_WRITE) != 0 &&
         server->config.stop_writes_on_bgsave_error) {
         reply_error(request->reply,
             "MISCONF Redis is configured to save RDB snapshots, but it's "
@@ -168,7 +174,7 @@ static bool may_run(struct request *request, enum acl_context context)
     }
     uint32_t of_keys = CMD_WRITE | CMD_READONLY | CMD_MAY_REPLICATE;
     if ((request->conn->flags & CONN_MONITOR) != 0 &&
-        (row->flags & of_keys) != 0) {
+        (request->flags & of_keys) != 0) {
         /* Redis counts monitors among the replicas. */
         reply_error(
             request->reply, "ERR Replica can't interact with the keyspace");
@@ -186,7 +192,7 @@ static bool is_paused(const struct request *request)
         return false;
     }
     return !server->pause_writes_only ||
-           (request->command->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
+           (request->flags & (CMD_WRITE | CMD_MAY_REPLICATE)) != 0;
 }
 
 size_t request_argument_bytes(const struct request *request)
@@ -201,8 +207,9 @@ size_t request_argument_bytes(const struct request *request)
 /* Room for a command that may need memory. */
 static enum dispatch_result admit(struct request *request, bool *refused)
 {
-    switch (engine_admit(
-        request->engine, request_argument_bytes(request), request->now_ms)) {
+    size_t size = request->runs_queue ? multi_bytes(request->conn)
+                                      : request_argument_bytes(request);
+    switch (engine_admit(request->engine, size, request->now_ms)) {
     case ENGINE_ADMIT:
         break;
     case ENGINE_PARK:
@@ -233,6 +240,10 @@ void request_each_needed_key(
     const struct request *request, needed_key_fn *fn, void *context)
 {
     const struct command *row = request->command;
+    if (request->runs_queue) {
+        multi_each_needed_key(request, fn, context);
+        return;
+    }
     int last =
         row->last_key < 0 ? request->argc + row->last_key : row->last_key;
     if (row->first_key == 0 || last >= request->argc) {
@@ -256,7 +267,8 @@ struct dry_filter {
 static bool filter_dry(void *context, struct db *db, struct bytes key)
 {
     struct dry_filter *filter = context;
-    if (db_residency(db, key, filter->now_ms) != DB_DRY) {
+    if (db_tier_size(db, TIER_DRY) == 0 ||
+        db_residency(db, key, filter->now_ms) != DB_DRY) {
         return true;
     }
     filter->any = true;
@@ -286,18 +298,20 @@ static enum dispatch_result wait_for_turn(
 {
     struct conn *conn = request->conn;
     const struct command *row = request->command;
+    bool needs_room = (request->flags & CMD_DENYOOM) != 0 || request->queued;
     if (is_paused(request)) {
         park_for(conn, CONN_WAIT_PAUSE);
         return DISPATCH_PARKED;
     }
     /* Making room again after a fetch could drop what was fetched. */
-    if ((row->flags & CMD_DENYOOM) != 0 && !park_has_fetched(request->conn)) {
+    if (needs_room && !park_has_fetched(request->conn)) {
         enum dispatch_result result = admit(request, refused);
         if (result != DISPATCH_DONE || *refused) {
             return result;
         }
     }
-    if (row->needs != need_none && db_tier_size(request->db, TIER_DRY) > 0 &&
+    if (row->needs != need_none && !request->queued &&
+        (request->runs_queue || db_tier_size(request->db, TIER_DRY) > 0) &&
         request_each_dry_key(request, on_dry_key, NULL)) {
         return DISPATCH_NEEDS_FETCH;
     }
@@ -421,7 +435,9 @@ static enum dispatch_result run(struct request *request)
     struct server *server = request->server;
     uint64_t start_ticks = server->run_ticks;
     server->counted_errors = request->reply->errors;
-    conn->last_command = request->command; /* CLIENT INFO names itself */
+    if (!request->nested) {
+        conn->last_command = request->command; /* CLIENT INFO names itself */
+    }
     bool untouched = (conn->flags & CONN_NO_TOUCH) != 0 &&
                      request->command->handler != cmd_touch;
     if (untouched) {
@@ -432,6 +448,10 @@ static enum dispatch_result run(struct request *request)
         engine_ignore_uses(request->engine, false);
     }
     server->run_ticks = clock_ticks();
+    if (server->holds_engine && !request->nested) {
+        server->holds_engine = false;
+        engine_hold(request->engine, false);
+    }
     if ((conn->flags & CONN_PARKED) != 0) {
         scratch_reset(request->scratch);
         return DISPATCH_PARKED;
@@ -467,6 +487,46 @@ static void init_request(struct request *request, struct conn *conn,
         (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP_NOW)) != 0;
 }
 
+void request_set_command(struct request *request, const struct command *row)
+{
+    struct conn *conn = request->conn;
+    request->command = row;
+    request->flags = row->flags;
+    if ((conn->flags & CONN_MULTI) == 0 || request->nested) {
+        return;
+    }
+    request->queued = multi_queues(row);
+    request->runs_queue =
+        row->handler == cmd_exec && multi_will_run(conn, request->now_ms);
+    if (request->runs_queue) {
+        request->flags |= multi_flags(conn);
+    }
+}
+
+/* A command behind MULTI. False after it was refused. */
+static bool queue(struct request *request)
+{
+    request->conn->last_command = request->command;
+    if (!multi_add(request)) {
+        return false;
+    }
+    reply_status(request->reply, "QUEUED");
+    return true;
+}
+
+/* An error was answered instead of running the command, `mark` being where
+ * its reply begins; `row` is NULL when there is no such command. */
+static void refuse(
+    struct request *request, const struct command *row, size_t mark)
+{
+    if (row != NULL && row->handler == cmd_exec) {
+        multi_abort(request, mark);
+    } else {
+        multi_refuse(request->conn);
+    }
+    count_error(request, row, true);
+}
+
 enum dispatch_result command_dispatch(
     struct conn *conn, const struct dispatch_input *input)
 {
@@ -475,20 +535,26 @@ enum dispatch_result command_dispatch(
     enum dispatch_result result = DISPATCH_DONE;
     bool refused = true;
     uint64_t errors = request.reply->errors;
+    size_t mark = request.reply->size;
     const struct command *row = resolve_row(&request, input);
     if (row != NULL) {
-        request.command = row;
-        refused = !may_run(&request, ACL_TOPLEVEL);
+        request_set_command(&request, row);
+        refused =
+            !may_run(&request, request.queued ? ACL_QUEUED : ACL_TOPLEVEL);
         if (!refused) {
             result = wait_for_turn(&request, &refused);
         }
         if (!refused && result == DISPATCH_DONE) {
-            result = run(&request);
+            if (request.queued) {
+                refused = !queue(&request);
+            } else {
+                result = run(&request);
+            }
         }
     }
     if (result == DISPATCH_DONE) {
         if (refused && request.reply->errors != errors) {
-            count_error(&request, row, true);
+            refuse(&request, row, mark);
         }
         if (conn->flags & (CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW)) {
             shift_skip(conn);
@@ -513,7 +579,9 @@ void command_call(struct request *outer, const struct dispatch_input *input)
     uint64_t errors = request.reply->errors;
     const struct command *row = resolve_row(&request, input);
     if (row != NULL) {
-        request.command = row;
+        request_set_command(&request, row);
+        request.server->holds_engine = true;
+        engine_hold(request.engine, true);
         if (may_run(&request, nested_context(outer)) && nested_fits(&request) &&
             nested_fetch(&request)) {
             run(&request);
@@ -532,6 +600,7 @@ void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
 {
     struct request request;
     init_request(&request, conn, input);
+    size_t mark = request.reply->size;
     error_not_fetched(&request, cause);
-    count_error(&request, input->row, true);
+    refuse(&request, input->row, mark);
 }

@@ -61,6 +61,9 @@ void command_call(struct request *outer, const struct dispatch_input *input);
 void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
     enum dry_result cause);
 
+/* Sets what follows from `row` being the command that runs: flags, queued,
+ * runs_queue. The rest of the request is complete but for its command. */
+void request_set_command(struct request *request, const struct command *row);
 /* Bytes of all arguments but the name. */
 size_t request_argument_bytes(const struct request *request);
 

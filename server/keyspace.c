@@ -1,13 +1,15 @@
 #include "server/keyspace.h"
 
 #include "server/server.h"
+#include "server/watch.h"
 
 /* The key is not as it was, whoever changed it. */
 static void key_changed(struct server *server, struct db *db, struct bytes key)
 {
-    (void)server;
-    (void)db;
-    (void)key;
+    struct interest_key *interest = interest_find(server, db, key);
+    if (interest != NULL) {
+        watch_break(server, interest);
+    }
 }
 
 /* Every event comes by here, whoever caused it. */
@@ -47,15 +49,13 @@ void keyspace_event_in(struct request *request, enum keyspace_class class,
 
 void keyspace_flushing(struct request *request, struct db *db)
 {
-    (void)request;
-    (void)db;
+    watch_break_all(request->server, db, NULL, request->now_ms);
 }
 
 void keyspace_swapping(struct request *request, struct db *a, struct db *b)
 {
-    (void)request;
-    (void)a;
-    (void)b;
+    watch_break_all(request->server, a, b, request->now_ms);
+    watch_break_all(request->server, b, a, request->now_ms);
 }
 
 void keyspace_on_engine_event(

@@ -272,12 +272,17 @@ static void each_dry_key(struct collect *collect, const struct batch *batch,
         .argc = command->parsed.argc,
         .now_ms = conn->last_used_ms,
     };
-    request.command = command->is_container && request.argc > 1
-                          ? command_find_sub(command->row, request.argv[1])
-                          : command->row;
-    if (request.command != NULL && request.command->needs != need_none) {
-        request_each_dry_key(&request, fn, collect);
+    const struct command *row =
+        command->is_container && request.argc > 1
+            ? command_find_sub(command->row, request.argv[1])
+            : command->row;
+    /* What an EXEC further on will run is in the batch itself. */
+    if (row == NULL || row->needs == need_none ||
+        (collect->ahead && row->handler == cmd_exec)) {
+        return;
     }
+    request_set_command(&request, row);
+    request_each_dry_key(&request, fn, collect);
 }
 
 bool park_for_fetch(

@@ -15,6 +15,7 @@
 #include "server/keyspace.h"
 #include "server/latency.h"
 #include "server/listen.h"
+#include "server/multi.h"
 #include "server/park.h"
 #include "server/slowlog.h"
 #include "server/startup.h"
@@ -253,6 +254,7 @@ static void finish(struct server *server)
         conn_close_soon(server->conns);
     }
     park_run_ready(server); /* frees what is left in the list */
+    interest_finish(server);
     engine_destroy(server->engine);
     free(server->dry_path);
     uv_walk(&server->loop, close_handle, NULL);
@@ -265,6 +267,7 @@ static void finish(struct server *server)
     resp_args_finish(&server->batch.args);
     reply_finish(&server->reply);
     scratch_reset(&server->scratch);
+    multi_finish(server);
     free(server->read_buffer);
     free(server->log.path);
 }

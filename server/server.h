@@ -13,6 +13,7 @@
 #include "server/command.h"
 #include "server/config.h"
 #include "server/dispatch.h"
+#include "server/interest.h"
 #include "server/log.h"
 #include "server/stats.h"
 
@@ -42,8 +43,9 @@ struct server {
     struct clock clock;
     uint64_t run_ticks; /* when the last command ended, or the batch began */
     uint64_t counted_errors; /* reply.errors that are in the statistics */
-    uint64_t slow_ns; /* commands that took less are looked at no further */
-    struct acl *acl;  /* users and their rights */
+    bool holds_engine; /* until the command that ran others inside it ends */
+    uint64_t slow_ns;  /* commands that took less are looked at no further */
+    struct acl *acl;   /* users and their rights */
     struct slowlog *slowlog;
     struct latency *latency;
 
@@ -56,6 +58,11 @@ struct server {
     struct conn *monitors;
     struct conn *flush_list;         /* have output queued from outside */
     struct park *ready, *ready_last; /* may go on (park.h) */
+
+    struct interest interest; /* keys watched */
+    size_t watching_conns, watch_count;
+    struct multi *spare_multi; /* multi.h */
+    size_t multi_bytes;        /* queued between MULTI and EXEC, by all */
 
     /* Shared by all connections while their input is handled. */
     struct batch batch;
@@ -111,6 +118,10 @@ void server_apply_config(struct server *server);
 void server_keep_turning(struct server *server, bool wanted);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
+
+/* Tells the engine what everything outside of it takes; cron does so all the
+ * time, and whoever grows by much at once. (cron.c) */
+void server_count_outside(struct server *server);
 
 /* BGSAVE and save points: starts writing everything. False when that is under
  * way already. (cron.c) */

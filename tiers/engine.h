@@ -122,9 +122,7 @@ struct engine_waiter {
 void engine_fetch(struct engine *engine, struct db *db, struct bytes key,
     struct engine_waiter *waiter, int64_t now_ms);
 /* The same at once, blocking up to `timeout_ms`: for scripts that touch
- * undeclared keys. Nothing of what was written since the last engine_turn or
- * engine_cron reaches the disk meanwhile: what a script or an EXEC writes is
- * in one cut. */
+ * undeclared keys. The engine is held meanwhile. */
 enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
     struct bytes key, unsigned timeout_ms, int64_t now_ms);
 /* Keeps the value of the key from sinking until engine_unpin or, should that
@@ -137,6 +135,11 @@ void engine_unpin(struct engine *engine, struct db *db, struct bytes key);
 bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter);
 void engine_cancel(struct engine *engine, struct engine_waiter *waiter);
 
+/* While held, nothing of what is written goes to disk: what an EXEC or a
+ * script writes is in one cut of the log, there as a whole after a crash or
+ * not at all. Neither engine_admit, engine_demote nor engine_save meanwhile. */
+void engine_hold(struct engine *engine, bool on);
+
 enum engine_admission {
     ENGINE_ADMIT,
     ENGINE_PARK,        /* wait with engine_wait_room, then ask again */
@@ -147,8 +150,9 @@ enum engine_admission {
  * arguments bring. Makes room first where that is quick. */
 enum engine_admission engine_admit(
     struct engine *engine, size_t size_bytes, int64_t now_ms);
-/* May a command run that is part of one that was admitted? It may go beyond
- * maxmemory by an eighth; nothing sinks meanwhile. */
+/* May a command run that is part of one that was admitted? All together may
+ * go beyond maxmemory, or beyond what was used when the engine was first held
+ * for them, by a quarter of it; nothing sinks meanwhile. */
 bool engine_admit_nested(const struct engine *engine, size_t size_bytes);
 /* DRY_OK: ask again; DRY_FULL: nothing makes room, answer -OOM. */
 void engine_wait_room(struct engine *engine, struct engine_waiter *waiter);

@@ -116,6 +116,7 @@ struct log {
     uint64_t removing_records, removing_bytes; /* what it takes */
     bool cutting;           /* a cut is one batch, however large */
     bool keyspaces_changed; /* the next batch carries the new map */
+    bool put_off;           /* a cut, while the engine was held */
     bool keyspaces_missing; /* the same, but no batch is made for it */
     int64_t last_marks_ms, last_cut_ms, last_sync_ms;
     /* A failing store. */
@@ -139,7 +140,8 @@ struct engine {
     int64_t now_ms; /* of the current call */
     struct value_limits limits;
     bool uses_ignored;
-    bool fetching_now; /* in the middle of a command: nothing is cut */
+    bool held;        /* in the middle of a command: nothing is cut */
+    size_t held_from; /* memory used when that began */
     bool tells_missed, tells_added;
     struct arena arena;
     uint8_t secret[INDEX_SECRET_BYTES];

@@ -276,9 +276,10 @@ enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
 {
     struct blocking blocking = {.waiter.on_ready = on_blocking_ready};
     uint64_t deadline_us = engine_mono_us() + (uint64_t)timeout_ms * 1000;
+    bool held = engine->held;
     engine->counters.sync_reads++;
     engine_fetch(engine, db, key, &blocking.waiter, now_ms);
-    engine->fetching_now = true;
+    engine->held = true;
     while (!blocking.ready) {
         if (engine_mono_us() >= deadline_us) {
             engine_cancel(engine, &blocking.waiter);
@@ -288,7 +289,7 @@ enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
         dry_workers_wait(engine->log.workers, 10);
         dry_workers_collect(engine->log.workers);
     }
-    engine->fetching_now = false;
+    engine_hold(engine, held);
     return blocking.result;
 }
 

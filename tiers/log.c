@@ -232,10 +232,17 @@ static void append_queue(struct engine *engine)
     log->queue_count = 0;
 }
 
+/* A cut or a seal in the middle of a command would tear it apart. */
+static bool put_off(struct engine *engine)
+{
+    engine->log.put_off |= engine->held;
+    return engine->held;
+}
+
 void log_cut(struct engine *engine)
 {
     struct log *log = &engine->log;
-    if (log->store == NULL) {
+    if (log->store == NULL || put_off(engine)) {
         return;
     }
     log->cuts +=
@@ -333,7 +340,7 @@ static bool frees_room(const struct batch *batch, uint64_t keep_from)
 void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
 {
     struct log *log = &engine->log;
-    if (log->store == NULL) {
+    if (log->store == NULL || put_off(engine)) {
         return;
     }
     if (log->keyspaces_changed && !log->cutting && log->failures == 0) {
@@ -456,6 +463,20 @@ static void on_applied(struct dry_job *job)
     }
     waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
     waiters_run(&engine->sync_waiters, log->synced_cut, DRY_OK);
+}
+
+void engine_hold(struct engine *engine, bool on)
+{
+    struct log *log = &engine->log;
+    if (on && !engine->held) {
+        engine->held_from = memory_used(engine);
+    }
+    engine->held = on;
+    if (!on && log->put_off) {
+        log->put_off = false;
+        log_cut(engine);
+        log_seal(engine, true, 0);
+    }
 }
 
 /* ---- the loop's duties ---- */

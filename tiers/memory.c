@@ -160,7 +160,9 @@ enum engine_admission engine_admit(
 bool engine_admit_nested(const struct engine *engine, size_t size_bytes)
 {
     size_t limit = engine->options.maxmemory_bytes;
-    return memory_used(engine) + size_bytes <= limit + limit / 8 &&
+    size_t from =
+        engine->held && engine->held_from > limit ? engine->held_from : limit;
+    return memory_used(engine) + size_bytes <= from + limit / 4 &&
            !arena_beyond(engine, ROOM_256THS);
 }
 

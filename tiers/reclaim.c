@@ -34,7 +34,7 @@ struct reclaim {
     uint64_t end; /* one behind the last row looked at */
     size_t row_count;
     size_t listed_bytes;
-    bool read; /* its rows, in the middle of engine_fetch_now */
+    bool read; /* its rows, while the engine was held */
     struct reclaim_row rows[ROUND_ROWS];
 };
 
@@ -173,7 +173,7 @@ static void finish_round(struct reclaim *reclaim)
 static void on_read(struct dry_job *job)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    if (reclaim->engine->fetching_now) {
+    if (reclaim->engine->held) {
         reclaim->read = true; /* goes on in reclaim_cron: no cut just now */
         return;
     }
@@ -217,8 +217,7 @@ static bool wasteful(const struct engine *engine)
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
-    if (engine->reclaim != NULL && engine->reclaim->read &&
-        !engine->fetching_now) {
+    if (engine->reclaim != NULL && engine->reclaim->read && !engine->held) {
         finish_round(engine->reclaim);
     }
     if (log->store == NULL || log->closing || engine->reclaim != NULL ||

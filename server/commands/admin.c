@@ -125,6 +125,11 @@ void cmd_shutdown(struct request *request)
 
 void cmd_monitor(struct request *request)
 {
+    if (request->nested) {
+        reply_error(request->reply,
+            "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return;
+    }
     monitor_add(request->conn);
     reply_ok(request->reply);
 }

@@ -5,6 +5,7 @@
 #include "server/acl_user.h"
 #include "server/commands/client.h"
 #include "server/conn.h"
+#include "server/multi.h"
 #include "server/server.h"
 
 bool client_type_of(struct request *request, int index, enum client_type *type)
@@ -44,6 +45,8 @@ static const char *flag_letters(const struct conn *conn, char *out)
         char letter;
     } letters[] = {
         {CONN_MONITOR, 'O'},
+        {CONN_MULTI, 'x'},
+        {CONN_WATCH_BROKEN, 'd'},
         {CONN_CLOSE_AFTER_REPLY, 'c'},
         {CONN_CLOSING, 'A'},
         {CONN_UNIX, 'U'},
@@ -85,10 +88,10 @@ static void write_line(FILE *out, struct conn *conn, int64_t now_ms)
         (long long)(now_ms - conn->created_ms) / 1000,
         (long long)(now_ms - conn->last_used_ms) / 1000,
         flag_letters(conn, flags), conn->db);
-    fprintf(out, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=0",
-        conn_input_bytes(conn));
-    fprintf(out, " argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
-        queued > 0, queued);
+    fprintf(out, " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=0",
+        multi_count(conn), conn_input_bytes(conn));
+    fprintf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
+        multi_bytes(conn), queued > 0, queued);
     fprintf(out, " tot-mem=%zu events=%s cmd=%s user=%s redir=-1",
         conn_memory_bytes(conn), queued > 0 ? "rw" : "r", command,
         conn->user->name);

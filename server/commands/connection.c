@@ -6,6 +6,7 @@
 #include "server/commands/client.h"
 #include "server/conn.h"
 #include "server/monitor.h"
+#include "server/multi.h"
 #include "server/server.h"
 
 #define DEFAULT_USER BYTES("default")
@@ -151,6 +152,7 @@ void cmd_reset(struct request *request)
 {
     struct conn *conn = request->conn;
     monitor_remove(conn);
+    multi_end(conn);
     conn->flags &=
         ~(uint32_t)(CONN_REPLY_OFF | CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW |
                     CONN_NO_EVICT | CONN_NO_TOUCH);

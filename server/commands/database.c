@@ -68,9 +68,11 @@ void cmd_swapdb(struct request *request)
         reply_error(request->reply, "ERR DB index is out of range");
         return;
     }
-    keyspace_swapping(request, engine_db(request->engine, (unsigned)first),
-        engine_db(request->engine, (unsigned)second));
-    engine_swap_db(request->engine, (unsigned)first, (unsigned)second);
+    if (first != second) {
+        keyspace_swapping(request, engine_db(request->engine, (unsigned)first),
+            engine_db(request->engine, (unsigned)second));
+        engine_swap_db(request->engine, (unsigned)first, (unsigned)second);
+    }
     request->changes++;
     reply_ok(request->reply);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "server/conn.h"
+#include "server/keyspace.h"
 #include "server/park.h"
 #include "server/server.h"
 
@@ -95,6 +96,15 @@ static bool populate_arguments(
     return request->argc <= 4 || positive(request, 4, &populate->size);
 }
 
+static enum engine_admission admit(const struct request *request, size_t size)
+{
+    if (!request->nested) {
+        return engine_admit(request->engine, size, request->now_ms);
+    }
+    return engine_admit_nested(request->engine, size) ? ENGINE_ADMIT
+                                                      : ENGINE_REFUSE_OOM;
+}
+
 /* Writes one key unless it is there. False when the command must end here:
  * with an error, or parked until there is room. */
 static bool populate_one(struct request *request,
@@ -110,14 +120,14 @@ static bool populate_one(struct request *request,
     int length = snprintf(text, sizeof(text), "value:%lld", (long long)number);
     size_t size = populate->size < 0 ? (size_t)length : (size_t)populate->size;
     memcpy(value, text, size < (size_t)length ? size : (size_t)length);
-    enum engine_admission admission =
-        engine_admit(request->engine, key_size + size, request->now_ms);
+    enum engine_admission admission = admit(request, key_size + size);
     struct bytes name = bytes_of(key, key_size);
     if (admission == ENGINE_ADMIT &&
         db_find(request->db, name, request->now_ms) == NULL) {
         db_set_string(request->db, name, bytes_of(value, size), DB_NO_EXPIRY,
             request->now_ms);
         request->changes++;
+        keyspace_changed(request, name);
     }
     free(key);
     if (admission == ENGINE_PARK) {

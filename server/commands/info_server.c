@@ -92,6 +92,8 @@ void info_clients(struct info *info)
     info_number(info, "blocked_clients", 0);
     info_number(info, "tracking_clients", 0);
     info_number(info, "clients_in_timeout_table", 0);
+    info_number(info, "watching_clients", server->watching_conns);
+    info_number(info, "total_watched_keys", server->watch_count);
     info_number(info, "clients_waiting_for_disk", server->stats.parked_reads);
     info_number(info, "clients_waiting_for_room", server->stats.parked_writes);
 }

@@ -2,8 +2,8 @@
 the server, and what a server may hold after a crash according to it.
 
 Each writer owns its keys and issues its operations in one order. An operation
-changes one or several keys at once ({key: seq, or None for a deletion}); the
-state a crash leaves must be the one after some first part of them."""
+changes one or several keys at once ({key: seq, or None for a deletion}), by one
+command or by a transaction of several; the state a crash leaves must be the one after some first part of them."""
 
 import random
 import threading
@@ -46,13 +46,14 @@ def seq_of(writer, key, value):
 
 
 class Operation:
-    __slots__ = ("words", "changes", "invoked", "acked")
+    __slots__ = ("words", "changes", "replies", "invoked", "acked")
 
-    def __init__(self, words, changes):
+    def __init__(self, words, changes, replies=1):
         self.words = b" ".join(
             word[:30] if isinstance(word, bytes) else word.encode()
             for word in words)
         self.changes = changes
+        self.replies = replies  # how many there will be
         self.invoked = None
         self.acked = None
 
@@ -92,12 +93,29 @@ class Writer(threading.Thread):
             self.operations.append(operation)
         connection.send(b"".join(command for command, _ in made))
         for _, operation in made:
-            reply = connection.read_reply()
-            assert not reply.startswith(b"-"), "refused: %r" % reply
+            for _ in range(operation.replies):
+                reply = connection.read_reply()
+                assert not reply.startswith(b"-") and b"\r\n-" not in reply, (
+                    "refused: %r" % reply)
             operation.acked = time.monotonic()
 
     def make(self):
         """(bytes to send, the operation)."""
+        if self.random.random() < 0.9:
+            command, changes, words = self.make_command()
+            return command, Operation(words, changes)
+        parts = [encode("MULTI")]
+        whole, shown = {}, ["EXEC"]
+        for _ in range(self.random.randint(2, 8)):
+            command, changes, words = self.make_command()
+            parts.append(command)
+            whole.update(changes)
+            shown += words[:2]
+        parts.append(encode("EXEC"))
+        return b"".join(parts), Operation(shown, whole, len(parts))
+
+    def make_command(self):
+        """(bytes to send, its changes, its words)."""
         pick = self.random.random()
         if pick < 0.70:
             changes, words = {}, ["SET", *self.new_value()]
@@ -114,7 +132,7 @@ class Writer(threading.Thread):
         else:
             changes, words = self.move()
         self.model.update(changes)
-        return encode(*words), Operation(words, changes)
+        return encode(*words), changes, words
 
     def move(self):
         """A value goes to another key, or is copied there."""

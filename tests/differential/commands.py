@@ -6,7 +6,7 @@ have a file of their own, commands_*.py. Nothing else
 knows commands, except compare.py for those whose replies may differ.
 """
 
-from differential import commands_hash, commands_set, values
+from differential import commands_hash, commands_list, commands_set, values
 from differential.commands_bits import BITMAPS
 
 
@@ -213,4 +213,4 @@ UNKNOWN = table(
 )
 
 FAMILIES = [STRINGS, BITMAPS, table(*commands_hash.ROWS),
-            table(*commands_set.ROWS), GENERIC, UNKNOWN]
+            table(*commands_list.ROWS), table(*commands_set.ROWS), GENERIC, UNKNOWN]

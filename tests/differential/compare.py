@@ -66,7 +66,7 @@ def collection_page(args, ours, theirs):
     a, b = value(ours), value(theirs)
     if not (isinstance(a, list) and isinstance(b, list)):
         return False
-    if a[0] == b[0] == b"0":
+    if args[2] == b"0" and a[0] == b[0] == b"0":
         return sorted(a[1]) == sorted(b[1])
     return a[0].isdigit() and len(a) == 2
 

@@ -306,6 +306,51 @@ WORLD_TEST(misses_and_new_keys_are_told, ENGINE_CHECKPOINTS)
     assert_int_equal(world->events[ENGINE_ADDED], 2);
 }
 
+/* ---- what belongs together ---- */
+
+WORLD_TEST(held_writes_are_one_cut, ENGINE_EVERYSEC)
+{
+    struct log *log = &world->engine->log;
+    put_text(world, 0, "far", "v");
+    make_dry(world, 0, "far");
+    world_settle(world);
+    uint64_t cuts = log->cuts;
+    put_text(world, 0, "a", "1");
+    engine_hold(world->engine, true);
+    put_text(world, 0, "b", "1");
+    log_cut(world->engine);
+    log_seal(world->engine, true, 0);
+    assert_int_equal(engine_fetch_now(world->engine, world_db(world, 0),
+                         text("far"), 1000, world->now_ms),
+        DRY_OK);
+    put_text(world, 0, "c", "1");
+    assert_int_equal(log->cuts, cuts);
+    assert_int_equal(log->queue_count, 3);
+    engine_hold(world->engine, false);
+    assert_int_equal(log->cuts, cuts + 1);
+    assert_int_equal(log->queue_count, 0);
+    world_settle(world);
+    world_reopen(world);
+    expect_text(world, 0, "c", "1");
+}
+
+WORLD_TEST(flush_goes_with_what_was_written_behind_it, ENGINE_EVERYSEC)
+{
+    put_text(world, 0, "a", "1");
+    world_pass(world, 2000);
+    engine_flush_all(world->engine);
+    put_text(world, 0, "b", "1");
+    /* A batch is closed for another reason. */
+    log_seal(world->engine, false, 0);
+    while (world->engine->log.sealed != NULL) {
+        dry_workers_wait(world->engine->log.workers, 10);
+        dry_workers_collect(world->engine->log.workers);
+    }
+    world_reopen(world);
+    expect_absent(world, 0, "a");
+    expect_text(world, 0, "b", "1");
+}
+
 /* ---- durability ---- */
 
 WORLD_TEST(always_waits_for_the_sync, ENGINE_ALWAYS)
@@ -476,6 +521,8 @@ int main(void)
         cmocka_unit_test(waiters_cancel_each_other),
         cmocka_unit_test(dry_keys_expire_without_reading),
         cmocka_unit_test(misses_and_new_keys_are_told),
+        cmocka_unit_test(held_writes_are_one_cut),
+        cmocka_unit_test(flush_goes_with_what_was_written_behind_it),
         cmocka_unit_test(always_waits_for_the_sync),
         cmocka_unit_test(always_reports_a_full_disk),
         cmocka_unit_test(writes_end_before_the_arena),

@@ -110,7 +110,9 @@ static void store(struct collection *collection)
 
 bool collection_end(struct collection *collection, bool changed)
 {
-    bool gone = changed && collection_count(collection) == 0;
+    /* A stream without entries is still there. */
+    bool gone = changed && collection_count(collection) == 0 &&
+                collection->kind != KIND_STREAM;
     if (gone && collection->exists) {
         if (collection->live != NULL && !collection->is_new) {
             settle_live(collection);

@@ -20,7 +20,7 @@ enum shape_order {
 
 struct shape {
     uint8_t fixed;    /* bytes before the elements: 0, 8 or 16 */
-    uint8_t elements; /* 0, 1 or 2 */
+    uint8_t elements; /* 0 to 3 */
     enum shape_order order;
 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tiers/index.h"
+#include "tiers/values/stream.h"
 
 const struct shape value_shape_list = {0, 1, SHAPE_BY_POSITION};
 const struct shape value_shape_set = {0, 1, SHAPE_BY_HASH};
@@ -56,6 +57,9 @@ struct value *value_create(enum kind kind)
     if (rows[kind].index != NULL) {
         tree_init(&value->index, rows[kind].index);
     }
+    if (kind == KIND_STREAM) {
+        value->stream = stream_create();
+    }
     return value;
 }
 
@@ -67,13 +71,17 @@ struct value *value_snapshot(const struct value *value)
     if (rows[value->kind].index != NULL) {
         tree_snapshot(&value->index, &snapshot->index);
     }
+    if (value->stream != NULL) {
+        snapshot->stream = stream_snapshot(value->stream);
+    }
     return snapshot;
 }
 
 bool value_release(struct value *value, size_t budget)
 {
     if (!tree_release(&value->items, budget) ||
-        (value->index.count > 0 && !tree_release(&value->index, budget))) {
+        (value->index.root != NULL && !tree_release(&value->index, budget)) ||
+        !stream_release(value->stream, budget)) {
         return false;
     }
     free(value);
@@ -83,14 +91,15 @@ bool value_release(struct value *value, size_t budget)
 size_t value_memory_bytes(const struct value *value)
 {
     return sizeof *value + value->items.memory_bytes +
-           value->index.memory_bytes;
+           value->index.memory_bytes + stream_memory_bytes(value->stream);
 }
 
 /* ---- to and from records ---- */
 
 size_t value_encoded_bytes(const struct value *value)
 {
-    return varint_size(value->items.count) + value->items.item_bytes;
+    return varint_size(value->items.count) + value->items.item_bytes +
+           (value->stream != NULL ? stream_encoded_bytes(value->stream) : 0);
 }
 
 void value_encode(const struct value *value, char *out)
@@ -103,6 +112,9 @@ void value_encode(const struct value *value, char *out)
         struct bytes item = tree_item(&cursor);
         memcpy(out, item.data, item.size);
         out += item.size;
+    }
+    if (value->stream != NULL) {
+        stream_encode(value->stream, out);
     }
 }
 
@@ -132,7 +144,8 @@ static bool place_item(struct tree *tree, uint32_t hash, struct bytes item,
     return !tree_seek(tree, hash, shape_key(tree->shape, item), cursor);
 }
 
-static bool decode_items(
+/* The position behind the items, or NULL. */
+static const char *decode_items(
     struct tree *tree, const char *at, const char *end, const uint8_t *secret)
 {
     uint64_t count = 0;
@@ -140,18 +153,18 @@ static bool decode_items(
     for (uint64_t i = 0; at != NULL && i < count; i++) {
         const char *next = shape_item_check(tree->shape, at, end);
         if (next == NULL) {
-            return false;
+            return NULL;
         }
         struct bytes item = bytes_of(at, (size_t)(next - at));
         struct tree_cursor cursor;
         uint32_t hash = value_item_hash(tree->shape, item, secret);
         if (!place_item(tree, hash, item, &cursor)) {
-            return false;
+            return NULL;
         }
         tree_insert(&cursor, hash, item);
         at = next;
     }
-    return at == end && count > 0;
+    return at;
 }
 
 /* The members of a sorted set by their hashes. */
@@ -175,8 +188,13 @@ struct value *value_decode(
     enum kind kind, struct bytes payload, const uint8_t *secret)
 {
     struct value *value = value_create(kind);
-    if (decode_items(
-            &value->items, payload.data, payload.data + payload.size, secret) &&
+    const char *end = payload.data + payload.size;
+    const char *at = decode_items(&value->items, payload.data, end, secret);
+    if (value->stream != NULL && at != NULL) {
+        at = stream_decode(value->stream, at, end);
+    }
+    bool filled = value->items.count > 0 || value->stream != NULL;
+    if (at == end && filled &&
         (rows[kind].index == NULL || decode_index(value, secret))) {
         return value;
     }

@@ -23,10 +23,13 @@ extern const struct shape value_shape_list, value_shape_set, value_shape_hash,
 enum value_form { VALUE_STRING, VALUE_FLAT, VALUE_TREE };
 
 /* The live form. */
+struct stream;
+
 struct value {
     enum kind kind;
     struct tree items;
-    struct tree index; /* sorted sets: member's hash -> score */
+    struct tree index;     /* sorted sets: member's hash -> score */
+    struct stream *stream; /* what a stream is besides its entries */
     struct value *next_trash;
 };
 

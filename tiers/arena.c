@@ -7,6 +7,8 @@
 /* Vacant slabs that keep their memory, so that a workload at a slab's edge
  * does not pay a system call each time. */
 #define WARM_SLABS 16
+/* Slabs looked at in search of a sparse one. */
+#define SPARSE_LOOK 64
 
 /* size_class of the first slab of a run; of the others and of vacant slabs. */
 #define CLASS_RUN UINT16_MAX
@@ -235,7 +237,11 @@ uint32_t arena_alloc(struct arena *arena, size_t size)
 static void slab_retire(struct arena *arena, uint32_t number)
 {
     struct arena_slab *slab = &arena->slabs[number];
-    list_remove(arena, &arena->partial[slab->size_class], number);
+    if (number == arena->draining) {
+        arena->draining = 0;
+    } else {
+        list_remove(arena, &arena->partial[slab->size_class], number);
+    }
     slab->size_class = 0; /* warm: no class until taken, and no run */
     if (arena->warm_count < WARM_SLABS) {
         arena->warm_count++;
@@ -266,6 +272,73 @@ void arena_free(struct arena *arena, uint32_t ref)
     }
     if (slab->used == 0) {
         slab_retire(arena, number);
+    }
+}
+
+static size_t slab_free_bytes(const struct arena_slab *slab)
+{
+    if (slab->size_class >= CLASS_NONE || slab->used == 0) {
+        return 0; /* part of a run, vacant or warm */
+    }
+    return ARENA_SLAB_BYTES - slab->used * class_bytes(slab->size_class);
+}
+
+uint32_t arena_drain_begin(struct arena *arena)
+{
+    size_t most_free = ARENA_SLAB_BYTES / 8 - 1;
+    uint32_t sparse = 0;
+    for (unsigned i = 0; i < SPARSE_LOOK && i < arena->slabs_ever; i++) {
+        uint32_t number = arena->sparse_from++ % arena->slabs_ever;
+        const struct arena_slab *slab = &arena->slabs[number];
+        size_t free_bytes = number == 0 ? 0 : slab_free_bytes(slab);
+        if (free_bytes > most_free && (slab->next != 0 || slab->prev != 0)) {
+            most_free = free_bytes;
+            sparse = number;
+        }
+    }
+    if (sparse != 0) {
+        check(arena->draining == 0);
+        unsigned size_class = arena->slabs[sparse].size_class;
+        list_remove(arena, &arena->partial[size_class], sparse);
+        arena->draining = sparse;
+    }
+    return sparse;
+}
+
+size_t arena_drain_refs(const struct arena *arena, uint32_t *refs)
+{
+    const struct arena_slab *slab = &arena->slabs[arena->draining];
+    uint32_t first = arena->draining * (uint32_t)ARENA_SLAB_UNITS;
+    size_t slot_units = class_bytes(slab->size_class) >> ARENA_UNIT_SHIFT;
+    bool vacant[ARENA_SLAB_UNITS] = {false};
+    size_t count = 0;
+    for (uint16_t units = slab->free_units; units != NO_SLOT;) {
+        vacant[units] = true;
+        memcpy(&units, arena_at(arena, first + units), sizeof units);
+    }
+    for (size_t i = 0; i < slab->fresh; i++) {
+        size_t units = i * slot_units;
+        if (!vacant[units]) {
+            refs[count++] = first + (uint32_t)units;
+        }
+    }
+    check(count == slab->used);
+    return count;
+}
+
+bool arena_drain_fits(const struct arena *arena)
+{
+    unsigned size_class = arena->slabs[arena->draining].size_class;
+    return arena->partial[size_class] != 0;
+}
+
+void arena_drain_end(struct arena *arena)
+{
+    uint32_t number = arena->draining;
+    if (number != 0) {
+        arena->draining = 0;
+        list_push(
+            arena, &arena->partial[arena->slabs[number].size_class], number);
     }
 }
 

@@ -32,6 +32,8 @@ struct arena {
     uint32_t vacant;                 /* no slot in use, memory given back */
     size_t committed_bytes;          /* slabs that hold memory */
     size_t live_bytes;               /* slots in use, class sizes */
+    uint32_t sparse_from; /* where the next search for a sparse slab begins */
+    uint32_t draining;    /* slab that gets no new slots, 0: none */
 };
 
 /* Reserves address space for `reserve_bytes` (at most 32 GiB); takes no
@@ -44,6 +46,21 @@ void arena_finish(struct arena *arena);
  * range is used up. */
 uint32_t arena_alloc(struct arena *arena, size_t size);
 void arena_free(struct arena *arena, uint32_t ref);
+
+/* Slots are freed all over the place, and a slab gives its memory back only
+ * with its last one. A slab that is mostly free is emptied by the owner of
+ * its slots: between begin and end no new slot comes from it, so whatever is
+ * allocated anew and freed there moves elsewhere.
+ *
+ * Chooses a slab with at least an eighth of it free, of those next in a walk
+ * over all slabs, whose class has free slots elsewhere. 0: found none. */
+uint32_t arena_drain_begin(struct arena *arena);
+/* The slots in use of the slab that is drained, at most ARENA_SLAB_UNITS. */
+size_t arena_drain_refs(const struct arena *arena, uint32_t *refs);
+/* Can one more of its slots move without taking a slab for it? */
+bool arena_drain_fits(const struct arena *arena);
+void arena_drain_end(struct arena *arena);
+
 /* What a slot of that size takes. */
 size_t arena_class_bytes(size_t size);
 /* What the slot behind `ref` takes. */

@@ -326,8 +326,12 @@ void reclaim_cron(struct engine *engine);
 void reclaim_close(struct engine *engine);
 void expire_turn(struct engine *engine, uint64_t deadline_us);
 void checkpoint_turn(struct engine *engine, uint64_t deadline_us);
+/* Empties a slab of the arena that is mostly free. False: there is none. */
+bool compact_slab(struct engine *engine);
 /* Is more in RAM than should be? */
 bool memory_pressing(const struct engine *engine);
+/* Is it free slots between the entries, rather than the entries? */
+bool memory_scattered(const struct engine *engine);
 /* Is anything in RAM that could still sink? */
 bool memory_can_sink(const struct engine *engine);
 size_t memory_used(const struct engine *engine);

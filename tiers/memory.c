@@ -6,8 +6,12 @@
 
 #include "tiers/engine_internal.h"
 
-/* Sinking starts above this share (in 256ths) of maxmemory. */
+/* Sinking starts above this share (in 256ths) of maxmemory, free slots among
+ * entries not counted: they are where the next values go. */
 #define HIGH_256THS 243
+/* With them: above this one there are too many, and sparse slabs are
+ * emptied. */
+#define SCATTERED_256THS 248
 /* Writers that wait are let in below this one. */
 #define ROOM_256THS 250
 /* When nothing can sink any more, waiting writers are refused after this:
@@ -46,10 +50,24 @@ static bool arena_beyond(const struct engine *engine, unsigned part_256ths)
     return arena->committed_bytes > arena->reserved_bytes / 256 * part_256ths;
 }
 
+/* What memory_used would be without free slots between the entries. */
+static size_t memory_filled(const struct engine *engine)
+{
+    const struct arena *arena = &engine->arena;
+    return memory_used(engine) - (arena->committed_bytes - arena->live_bytes);
+}
+
+bool memory_scattered(const struct engine *engine)
+{
+    return memory_filled(engine) <= share(engine, HIGH_256THS) &&
+           (memory_used(engine) > share(engine, SCATTERED_256THS) ||
+               arena_beyond(engine, HIGH_256THS));
+}
+
 bool memory_pressing(const struct engine *engine)
 {
-    return memory_used(engine) > share(engine, HIGH_256THS) ||
-           arena_beyond(engine, HIGH_256THS);
+    return memory_filled(engine) > share(engine, HIGH_256THS) ||
+           memory_scattered(engine);
 }
 
 /* Anonymous memory the process really has, from the kernel. */

@@ -112,12 +112,71 @@ static void used_up_range_is_told(void **state)
     arena_finish(&arena);
 }
 
+/* Three quarters are freed at random, then sparse slabs are emptied: little
+ * more than what is in use is left, and nothing is lost. */
+static void sparse_slabs_are_drained(void **state)
+{
+    static const size_t reserve = (size_t)1 << 30;
+    enum { SIZE = 1000, COUNT = 20000 };
+    uint64_t random = seed_take("arena drain");
+    struct block *blocks = calloc(COUNT, sizeof *blocks);
+    uint32_t *refs = calloc(ARENA_SLAB_UNITS, sizeof *refs);
+    struct arena arena;
+    (void)state;
+    assert_true(arena_init(&arena, reserve));
+    assert_int_equal(arena_drain_begin(&arena), 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        blocks[i] = (struct block){arena_alloc(&arena, SIZE), SIZE, 0};
+        blocks[i].mark = (unsigned char)seed_next(&random);
+        memset(arena_at(&arena, blocks[i].ref), blocks[i].mark, SIZE);
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (seed_below(&random, 4) != 0) {
+            arena_free(&arena, blocks[i].ref);
+            blocks[i].ref = 0;
+        }
+    }
+    assert_true(arena.committed_bytes > arena.live_bytes * 3);
+    for (unsigned idle = 0; idle < 20;) {
+        if (arena_drain_begin(&arena) == 0) {
+            idle++;
+            continue;
+        }
+        size_t count = arena_drain_refs(&arena, refs);
+        for (size_t i = 0; i < count && arena_drain_fits(&arena); i++) {
+            unsigned moved = 0;
+            while (blocks[moved].ref != refs[i]) {
+                moved++;
+                assert_true(moved < COUNT);
+            }
+            blocks[moved].ref = arena_alloc(&arena, SIZE);
+            memcpy(arena_at(&arena, blocks[moved].ref),
+                arena_at(&arena, refs[i]), SIZE);
+            arena_free(&arena, refs[i]);
+        }
+        arena_drain_end(&arena);
+    }
+    assert_true(arena.committed_bytes <=
+                arena.live_bytes / 7 * 8 + WARM_BYTES + ARENA_SLAB_BYTES);
+    for (unsigned i = 0; i < COUNT; i++) {
+        if (blocks[i].ref != 0) {
+            expect_marked(&arena, &blocks[i]);
+            arena_free(&arena, blocks[i].ref);
+        }
+    }
+    assert_int_equal(arena.live_bytes, 0);
+    arena_finish(&arena);
+    free(refs);
+    free(blocks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_blocks_never_overlap),
         cmocka_unit_test(classes_waste_little),
         cmocka_unit_test(used_up_range_is_told),
+        cmocka_unit_test(sparse_slabs_are_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -381,6 +381,10 @@ static void do_duty(struct model *model)
     case 8:
         world_pass(world, 100 + (int64_t)below(model, 1000));
         break;
+    case 9:
+    case 10:
+        compact_slab(world->engine);
+        break;
     default:
         world->now_ms += (int64_t)below(model, 20);
         world_round(world);

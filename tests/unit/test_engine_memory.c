@@ -1,0 +1,130 @@
+/* Under pressure for long: values of random sizes are written and read in
+ * random order, so that slots become free all over the arena. What the limit
+ * allows must hold values then, not gaps. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/engine_fixture.h"
+
+#define MAXMEMORY_BYTES ((size_t)24 << 20)
+#define KEYS 40000
+#define STEPS 120000
+
+struct sizes {
+    size_t least, most;
+};
+
+/* Its first bytes say whose value it is. */
+static struct bytes value_of(uint64_t key, const struct sizes *sizes, char *out)
+{
+    uint64_t state = key * 2 + 1;
+    size_t size =
+        sizes->least + seed_below(&state, sizes->most - sizes->least + 1);
+    for (size_t at = 0; at < size; at += sizeof state) {
+        uint64_t word = seed_next(&state) * UINT64_C(0x9e3779b97f4a7c15);
+        size_t left = size - at;
+        memcpy(out + at, &word, left < sizeof word ? left : sizeof word);
+    }
+    return bytes_of(out, size);
+}
+
+static void write_one(
+    struct world *world, uint64_t key, const struct sizes *sizes)
+{
+    char name[24], value[8192];
+    snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
+    while (engine_admit(world->engine, sizes->most, world->now_ms) !=
+           ENGINE_ADMIT) {
+        world_settle(world);
+    }
+    db_set_string(world_db(world, 0), text(name), value_of(key, sizes, value),
+        DB_NO_EXPIRY, world->now_ms);
+}
+
+static void read_one(
+    struct world *world, uint64_t key, const struct sizes *sizes)
+{
+    char name[24], value[8192];
+    snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
+    expect_bytes(world, 0, text(name), value_of(key, sizes, value));
+}
+
+/* Bytes in RAM that are values, and how many there is room for. */
+static void expect_full_of_values(
+    const struct world *world, unsigned least_percent)
+{
+    struct engine_stats stats;
+    engine_stats(world->engine, &stats);
+    uint64_t values = stats.tier[TIER_HOT].bytes + stats.tier[TIER_COLD].bytes;
+    uint64_t rest = stats.used_bytes - stats.entry_bytes - stats.blob_bytes +
+                    stats.tier[TIER_DRY].bytes;
+    uint64_t room = MAXMEMORY_BYTES - rest;
+    print_message("# %llu of %llu bytes are values\n",
+        (unsigned long long)values, (unsigned long long)room);
+    assert_true(values > room / 100 * least_percent);
+}
+
+static void play(
+    struct world *world, const struct sizes *sizes, unsigned least_percent)
+{
+    uint64_t random = seed_take("engine_memory");
+    uint64_t filled = 0;
+    engine_set_maxmemory(world->engine, MAXMEMORY_BYTES);
+    for (uint64_t step = 0; step < KEYS + STEPS; step++) {
+        uint64_t key = seed_below(&random, KEYS);
+        /* A tenth of the keys gets most of the reads. */
+        key = seed_below(&random, 4) == 0 ? key : key / 10;
+        if (filled < KEYS) {
+            write_one(world, filled++, sizes);
+        } else if (seed_below(&random, 20) == 0) {
+            write_one(world, key, sizes);
+        } else {
+            read_one(world, key, sizes);
+        }
+        if (step % 64 == 0) {
+            world->now_ms += 1;
+            world_round(world);
+            /* A batch on its way to disk is copied beside the values. */
+            assert_true(memory_used(world->engine) <=
+                        MAXMEMORY_BYTES + ((size_t)4 << 20));
+        }
+        if (step > KEYS + STEPS / 2 && step % 10000 == 0) {
+            world_settle(world);
+            expect_full_of_values(world, least_percent);
+        }
+    }
+    world_sane(world);
+}
+
+static void values_of_one_size_fill_memory(void **state)
+{
+    struct world world;
+    struct sizes sizes = {1024, 1024};
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    play(&world, &sizes, 85);
+    world_finish(&world);
+}
+
+static void values_of_many_sizes_fill_memory(void **state)
+{
+    struct world world;
+    struct sizes sizes = {10, 3000};
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    /* A slab of each of some hundred sizes is only begun. */
+    play(&world, &sizes, 65);
+    world_finish(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_of_one_size_fill_memory),
+        cmocka_unit_test(values_of_many_sizes_fill_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -165,102 +165,7 @@ static enum dry_result lmdb_open(struct dry_store **base,
     return result;
 }
 
-/* ---- reading ---- */
-
-/* Checks the chunks before they are believed, and copies. */
-static int copy_chunks(const struct bytes *chunks, size_t count,
-    uint32_t offset, char **to, size_t *left)
-{
-    if (count > 1) {
-        lmdb_row_hint_chunks(chunks, count);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!page_value_sane(chunks[i].data, chunks[i].size)) {
-            return MDB_CORRUPTED;
-        }
-        size_t size = chunks[i].size - offset;
-        size = size < *left ? size : *left;
-        memcpy(*to, chunks[i].data + offset, size);
-        *to += size;
-        *left -= size;
-        offset = 0;
-    }
-    return MDB_SUCCESS;
-}
-
-/* Finds up to LMDB_HINT_CHUNKS chunks of a payload and copies them. */
-static int copy_window(
-    MDB_cursor *cursor, struct row *row, char **to, size_t *left)
-{
-    struct bytes chunks[LMDB_HINT_CHUNKS];
-    size_t count = 0, found = 0;
-    uint32_t offset = row->offset;
-    while (count < LMDB_HINT_CHUNKS && found < *left) {
-        MDB_val key = lmdb_val(&row->chunk, sizeof(row->chunk)), value;
-        int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY);
-        if (rc != MDB_SUCCESS || value.mv_size <= row->offset ||
-            value.mv_size > LMDB_CHUNK_BYTES) {
-            return rc == MDB_SUCCESS || rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
-        }
-        chunks[count++] = bytes_of(value.mv_data, value.mv_size);
-        found += value.mv_size - row->offset;
-        row->chunk++;
-        row->offset = 0;
-    }
-    return copy_chunks(chunks, count, offset, to, left);
-}
-
-static int copy_payload(
-    const struct lmdb *store, MDB_txn *txn, struct row row, char *to)
-{
-    MDB_cursor *chunks;
-    size_t left = row.size;
-    int rc = mdb_cursor_open(txn, store->payloads, &chunks);
-    if (rc != MDB_SUCCESS) {
-        return rc;
-    }
-    while (rc == MDB_SUCCESS && left > 0) {
-        rc = copy_window(chunks, &row, &to, &left);
-    }
-    mdb_cursor_close(chunks);
-    return rc;
-}
-
-static enum dry_result lmdb_read(struct dry_store *base, uint64_t id,
-    char **data, size_t *header_bytes, size_t *payload_bytes)
-{
-    struct lmdb *store = lmdb_of(base);
-    MDB_txn *txn;
-    MDB_val key = lmdb_val(&id, sizeof(id)), value;
-    struct row row;
-    struct bytes header;
-    *data = NULL;
-    int rc = lmdb_env_begin_read(store, &txn);
-    if (rc != MDB_SUCCESS) {
-        return lmdb_env_result(store, rc);
-    }
-    rc = mdb_get(txn, store->headers, &key, &value);
-    if (rc == MDB_SUCCESS && (!page_value_sane(value.mv_data, value.mv_size) ||
-                                 !lmdb_row_parse(value, &row, &header))) {
-        rc = MDB_CORRUPTED;
-    }
-    if (rc == MDB_SUCCESS) {
-        *data = malloc(header.size + row.size + 1);
-        rc = *data == NULL ? ENOMEM : MDB_SUCCESS;
-    }
-    if (rc == MDB_SUCCESS) {
-        *header_bytes = header.size;
-        *payload_bytes = row.size;
-        memcpy(*data, header.data, header.size);
-        rc = copy_payload(store, txn, row, *data + header.size);
-    }
-    lmdb_env_end_read(store, txn);
-    if (rc != MDB_SUCCESS) {
-        free(*data);
-        *data = NULL;
-    }
-    return lmdb_env_result(store, rc);
-}
+/* ---- the rest of the contract ---- */
 
 static enum dry_result lmdb_get_system(
     struct dry_store *base, const char *name, char **value, size_t *size)
@@ -303,7 +208,7 @@ const struct dry_ops dry_lmdb_ops = {
     .open = lmdb_open,
     .close = lmdb_close,
     .apply = lmdb_write_apply,
-    .read = lmdb_read,
+    .read = lmdb_read_record,
     .scan = lmdb_scan_rows,
     .get_system = lmdb_get_system,
     .sync = lmdb_sync,

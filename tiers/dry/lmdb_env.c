@@ -1,6 +1,8 @@
+#include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -224,6 +226,28 @@ static int open_databases(struct lmdb *store)
     return mdb_txn_commit(txn);
 }
 
+/* Finds where the file is mapped, which LMDB does not tell: a value lies on a
+ * page that knows its number. */
+static int find_map(struct lmdb *store)
+{
+    MDB_txn *txn;
+    MDB_val key = lmdb_val(LMDB_FORMAT_NAME, strlen(LMDB_FORMAT_NAME)), value;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = mdb_get(txn, store->system, &key, &value);
+    if (rc == MDB_SUCCESS) {
+        const char *page = (const char *)value.mv_data -
+                           (uintptr_t)value.mv_data % LMDB_PAGE_BYTES;
+        uint64_t number = ((const struct page *)(const void *)page)->number;
+        store->map = page - number * LMDB_PAGE_BYTES;
+    }
+    mdb_txn_abort(txn);
+    /* A file without the value is refused later, with a better reason. */
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
 int lmdb_env_open(struct lmdb *store)
 {
     int dead;
@@ -242,6 +266,16 @@ int lmdb_env_open(struct lmdb *store)
     }
     if (rc == MDB_SUCCESS) {
         rc = open_databases(store);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = find_map(store);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_get_fd(store->env, &store->fd);
+    }
+    if (rc == MDB_SUCCESS) {
+        /* The neighbours of what is read are not wanted. */
+        posix_fadvise(store->fd, 0, 0, POSIX_FADV_RANDOM);
     }
     if (rc != MDB_SUCCESS) {
         lmdb_env_close(store);

@@ -127,8 +127,7 @@ static int scan_tree(struct scan *scan, uint64_t number, unsigned depth)
     return rc;
 }
 
-/* The record of the table of databases that names the root. Where it lies
- * tells where the map is: each page bears its number. */
+/* The record of the table of databases that names the root. */
 static int find_root(
     struct lmdb *store, MDB_txn *txn, struct scan *scan, struct database *root)
 {
@@ -139,9 +138,7 @@ static int find_root(
         return rc == MDB_SUCCESS ? MDB_CORRUPTED : rc;
     }
     memcpy(root, value.mv_data, sizeof(*root));
-    const char *page =
-        (const char *)value.mv_data - (uintptr_t)value.mv_data % PAGE_BYTES;
-    scan->map = page - ((const struct page *)page)->number * PAGE_BYTES;
+    scan->map = store->map;
     mdb_env_info(store->env, &info);
     scan->page_count = info.me_last_pgno + 1;
     return root->depth <= PAGE_MAX_DEPTH ? MDB_SUCCESS : MDB_CORRUPTED;

@@ -1,7 +1,8 @@
 /* Inside of the LMDB store; nobody but its own files includes this, and
  * lmdb.h appears nowhere else. The layout on disk is in README.md.
  *
- * lmdb.c        open and read; the table of operations
+ * lmdb.c        open; the table of operations
+ * lmdb_read.c   read
  * lmdb_write.c  apply
  * lmdb_env.c    the environment: opening, healing, transactions, counts
  * lmdb_row.c    rows: where a record's payload lies
@@ -41,6 +42,8 @@ struct lmdb {
      * closed and opened again. */
     pthread_rwlock_t gate;
     MDB_env *env; /* NULL: could not be opened again */
+    int fd;       /* of the file that is mapped at `map`; LMDB's */
+    const char *map;
     MDB_dbi system, headers, payloads;
 
     pthread_mutex_t lock; /* guards what follows */
@@ -118,6 +121,11 @@ int lmdb_row_at(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *id,
 /* Asks the kernel for the pages of several chunks at once: the map is opened
  * without read-ahead, which is right for single values only. */
 void lmdb_row_hint_chunks(const struct bytes *chunks, size_t count);
+
+/* ---- lmdb_read.c ---- */
+
+enum dry_result lmdb_read_record(struct dry_store *base, uint64_t id,
+    char **data, size_t *header_bytes, size_t *payload_bytes);
 
 /* ---- lmdb_scan.c ---- */
 

@@ -276,15 +276,18 @@ bool cursor_next_leaf(struct tree_cursor *cursor)
     return true;
 }
 
-/* Asks for all cache lines at once that a search in a leaf may read, which
- * would otherwise come one after the other: the header, hashes and offsets, or
- * where items are compared by their own bytes, all of it. */
-static void leaf_prefetch(
-    const struct shape *shape, const struct tree_node *leaf)
+/* Asks at once for the cache lines that a search in a node may read, which
+ * would otherwise come one after the other: a whole node, but of a leaf with
+ * hashes only the header, hashes and offsets. */
+static void node_prefetch(
+    const struct shape *shape, const struct tree_node *node, unsigned level)
 {
-    size_t bytes = shape->order == SHAPE_BY_HASH ? 320 : TREE_LEAF_BYTES;
+    size_t bytes = TREE_FANOUT * sizeof(struct tree_child);
+    if (level == 0) {
+        bytes = shape->order == SHAPE_BY_HASH ? 320 : TREE_LEAF_BYTES;
+    }
     for (size_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch((const char *)leaf + at);
+        __builtin_prefetch((const char *)node + at);
     }
 }
 
@@ -306,8 +309,8 @@ bool tree_seek(struct tree *tree, uint32_t hash, struct bytes sought,
         cursor->node[level] = node;
         cursor->position[level] = at;
         node = node_children(node)[at].node;
-        if (level == 1) {
-            leaf_prefetch(tree->shape, node);
+        if (level <= 2) { /* those above are few, and in the caches */
+            node_prefetch(tree->shape, node, level - 1);
         }
     }
     bool equal;

@@ -12,8 +12,8 @@
  *   so that a descent touches one node a level unless prefixes are equal.
  * - Inner nodes keep counts, so that rank -> item and item -> rank take
  *   O(log n).
- * - A leaf holds up to TREE_LEAF_BYTES of items, or a single larger one. It
- *   is allocated a size class at a time, not for its maximum.
+ * - A leaf takes up to TREE_LEAF_BYTES with all it holds, or has a single
+ *   larger item. It is allocated a size class at a time, not for its maximum.
  * - Nodes are reference-counted and never changed while shared. A snapshot
  *   is one more reference to the root; whoever changes the tree then copies
  *   the nodes on its path. `refs` is touched by the engine's thread only, so
@@ -75,7 +75,7 @@ bool tree_cursor_at_end(const struct tree_cursor *cursor);
 struct bytes tree_item(const struct tree_cursor *cursor);
 /* The hash it was inserted with (shapes with hashes). */
 uint32_t tree_item_hash(const struct tree_cursor *cursor);
-/* One on; at the end: false, and there it stays. */
+/* One on; false when that is the end, and there it stays. */
 bool tree_next(struct tree_cursor *cursor);
 /* One back, also from the end; false at the first item, where it stays. */
 bool tree_prev(struct tree_cursor *cursor);

@@ -110,6 +110,7 @@ struct config {
     char *dry_dir;        /* see config_dry_path; ours */
     uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
     int64_t dry_readers;  /* reader threads; ours */
+    uint64_t hll_sparse_max_bytes;
     bool appendonly;
     bool stop_writes_on_bgsave_error;
 

@@ -406,13 +406,13 @@ static void settle(struct request *request, uint64_t ticks)
     if (request->scratch->chunks != NULL) {
         scratch_reset(request->scratch);
     }
-    if ((request->command->flags & CMD_WRITE) != 0) {
-        if (request->changes > 0) {
-            engine_count_changes(request->engine, request->changes);
-        }
-        if (writes_must_be_synced(server)) {
-            conn->flags |= CONN_OUTPUT_HELD;
-        }
+    /* PFCOUNT only reads, and yet may keep what it has counted. */
+    if (request->changes > 0) {
+        engine_count_changes(request->engine, request->changes);
+    }
+    if ((request->command->flags & CMD_WRITE) != 0 &&
+        writes_must_be_synced(server)) {
+        conn->flags |= CONN_OUTPUT_HELD;
     }
     if (server->monitors != NULL) {
         monitor_feed(request);

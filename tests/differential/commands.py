@@ -6,8 +6,8 @@ have a file of their own, commands_*.py. Nothing else
 knows commands, except compare.py for those whose replies may differ.
 """
 
+from differential import commands_bits
 from differential import commands_hash, commands_list, commands_set, values
-from differential.commands_bits import BITMAPS
 
 
 def table(*rows):
@@ -212,5 +212,6 @@ UNKNOWN = table(
     ("x" * 200, 0.5, lambda p: p.keys(4)),
 )
 
-FAMILIES = [STRINGS, BITMAPS, table(*commands_hash.ROWS),
+FAMILIES = [STRINGS, table(*commands_hash.ROWS),
             table(*commands_list.ROWS), table(*commands_set.ROWS), GENERIC, UNKNOWN]
+FAMILIES += commands_bits.FAMILIES

@@ -1,4 +1,4 @@
-"""Generators for bitmaps; see commands.py."""
+"""Generators for bitmaps and HyperLogLogs; see commands.py."""
 
 from differential import values
 
@@ -116,3 +116,80 @@ BITMAPS = [
     (b"BITFIELD", 15, bitfield),
     (b"BITFIELD_RO", 6, bitfield_ro),
 ]
+
+
+# ---- HyperLogLogs ----
+
+# Redis writes behind the end of some damaged ones. So they have keys of their
+# own, and what is stored there covers more than all registers, or all.
+
+def hll_key(p):
+    return p.choice(values.HLL_KEYS)
+
+
+def hll_source(p):
+    return hll_key(p) if p.chance(0.9) else p.key()
+
+
+def element(p):
+    q = p.random.random()
+    if q < 0.6:
+        return b"%d" % p.random.randrange(30)
+    if q < 0.9:
+        return b"%d" % p.random.randrange(10**6)
+    return p.value()
+
+
+def pfadd(p):
+    count = p.choice([0, 1, 1, 1, 2, 5, 20, 150])
+    return [hll_key(p)] + [element(p) for _ in range(count)]
+
+
+def sources(p):
+    return [hll_source(p) for _ in range(p.random.randint(1, 4))]
+
+
+def pfdebug(p):
+    word = p.choice([b"DECODE"] * 4 + [b"ENCODING"] * 2 +
+                    [b"GETREG", b"TODENSE", b"FOO"])
+    return [p.case(word), hll_source(p)]
+
+
+RUNS = [(b"\x00", 1), (b"\x3f", 64), (b"\x40\x00", 1), (b"\x5f\xff", 8192),
+        (b"\x80", 1), (b"\x83", 4), (b"\xff", 4), (b"\x84", 1), (b"\x87", 4)]
+
+
+def sparse(p):
+    runs, left = b"", 16384
+    for _ in range(p.random.randrange(9)):
+        text, length = p.choice(RUNS)
+        if length < left:
+            runs, left = runs + text, left - length
+    rest = left if p.chance(0.7) else p.random.randint(left, 16384)
+    return (b"HYLL\x01\x00\x00\x00" + bytes(7) +
+            p.choice([b"\x80", b"\x00"]) + runs +
+            bytes([0x40 | (rest - 1) >> 8, (rest - 1) & 255]))
+
+
+def hll_value(p):
+    q = p.random.random()
+    if q < 0.7:
+        return sparse(p)
+    head = b"HYLL" + p.choice([b"\x00", b"\x00", b"\x01", b"\x02"]) + bytes(10)
+    dense = head[:4] + b"\x00" + head[5:] + b"\x80" + p.random.randbytes(12288)
+    return dense if q < 0.9 else dense[:-1] if q < 0.95 else head
+
+
+HYPERLOGLOGS = [
+    (b"PFADD", 15, pfadd),
+    (b"PFCOUNT", 10, sources),
+    (b"PFMERGE", 6, lambda p: [hll_key(p)] + sources(p)),
+    (b"PFDEBUG", 5, pfdebug),
+    (b"SET", 4, lambda p: [hll_key(p), hll_value(p)]),
+    (b"GET", 4, lambda p: [hll_key(p)]),
+    (b"DEL", 3, lambda p: [hll_key(p)]),
+    (b"OBJECT", 2, lambda p: [b"ENCODING", hll_key(p)]),
+    (b"COPY", 2, lambda p: [hll_key(p), hll_key(p), b"REPLACE"]),
+]
+
+FAMILIES = [BITMAPS, HYPERLOGLOGS]

@@ -108,7 +108,8 @@ class Generator:
             return [b"TIER", b"PROMOTE"] + p.keys()
         if p.chance(0.02):
             return [b"TIER", b"FLUSH", p.choice([b"HOT", b"COLD", b"ALL"])]
-        return ([b"TIER", b"DEMOTE"] + p.keys(2) +
+        keys = p.keys(2) if p.chance(0.9) else values.HLL_KEYS
+        return ([b"TIER", b"DEMOTE"] + keys +
                 [b"TO", p.choice([b"COLD", b"DRY", b"DRY"])])
 
     def words(self):

@@ -28,8 +28,10 @@ from support import server as servers  # noqa: E402
 
 # Small enough that limits on the length of strings are met.
 CONFIG = ["proto-max-bulk-len 1mb"]
-# Each command is looked at once more after it ran.
-LARDER_CONFIG = CONFIG + ["slowlog-log-slower-than 0"]
+# Each command is looked at once more after it ran. No save by itself, which
+# would begin the count of changes anew; but one at its end.
+LARDER_CONFIG = CONFIG + ["slowlog-log-slower-than 0",
+                          "save 3600 2000000000"]
 COMMANDS_PER_ROUND = 2000
 MOVES = [0, 0.05, 0.2]  # moves a command, by round
 

@@ -21,6 +21,7 @@ ODD_KEYS = [
     b"12",
 ]
 HUGE_KEY = b"h" * 65536
+HLL_KEYS = [b"hll:1", b"hll:2", b"hll:3"]
 KEYS = PLAIN_KEYS + ODD_KEYS + [HUGE_KEY]
 
 INTEGERS = [

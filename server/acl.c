@@ -122,12 +122,13 @@ bool acl_authenticate(
         conn->flags |= CONN_AUTHENTICATED;
         return true;
     }
-    acl_log_refusal(request, &(struct acl_refusal){
-                                 .verdict = ACL_BAD_LOGIN,
-                                 .context = ACL_TOPLEVEL,
-                                 .object = request->argv[0],
-                                 .user = name,
-                             });
+    acl_log_refusal(
+        request, &(struct acl_refusal){
+                     .verdict = ACL_BAD_LOGIN,
+                     .context = request->nested ? ACL_EXEC : ACL_SENT,
+                     .object = request->argv[0],
+                     .user = name,
+                 });
     reply_error(request->reply,
         "WRONGPASS invalid username-password pair or user is disabled.");
     return false;

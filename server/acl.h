@@ -73,10 +73,9 @@ enum acl_verdict {
     ACL_NO_CHANNEL,
 };
 enum acl_context {
-    ACL_TOPLEVEL, /* sent by the client, to be run */
-    ACL_QUEUED,   /* sent by the client, to be queued by MULTI */
-    ACL_EXEC,     /* about to be run by EXEC */
-    ACL_SCRIPT,   /* called by a script of the client */
+    ACL_SENT,   /* by the client, to be run or queued */
+    ACL_EXEC,   /* about to be run by EXEC */
+    ACL_SCRIPT, /* called by a script of the client */
 };
 
 /* Whether the connection's user may run the request: its command with the

@@ -41,6 +41,9 @@ static bool matches(struct question *question,
 
 /* ---- keys ---- */
 
+/* A shard channel stands where a cluster looks for a key, but is none. */
+#define NOT_A_KEY 0x100
+
 static unsigned rights_of_word(struct bytes word)
 {
     static const struct {
@@ -51,6 +54,7 @@ static unsigned rights_of_word(struct bytes word)
         {"update", ACL_WRITE},
         {"insert", ACL_WRITE},
         {"delete", ACL_WRITE},
+        {"not_key", NOT_A_KEY},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (bytes_equal_nocase(word, words[i].word)) {
@@ -236,7 +240,7 @@ enum acl_verdict acl_judge(
 
 /* ---- what a refusal says ---- */
 
-static void answer_toplevel(struct request *request, enum acl_verdict verdict)
+static void answer_sent(struct request *request, enum acl_verdict verdict)
 {
     char name[COMMAND_NAME_MAX];
     if (verdict == ACL_NO_COMMAND) {
@@ -297,13 +301,12 @@ bool acl_check(struct request *request, enum acl_context context)
                                             : request->argv[argument],
         .user = bytes_of(user->name, strlen(user->name)),
     };
-    bool sent = context == ACL_TOPLEVEL || context == ACL_QUEUED;
-    if (sent) {
+    if (context == ACL_SENT) {
         request->conn->last_command = request->command; /* as logged */
     }
     acl_log_refusal(request, &refusal);
-    if (sent) {
-        answer_toplevel(request, verdict);
+    if (context == ACL_SENT) {
+        answer_sent(request, verdict);
     } else if (context == ACL_EXEC) {
         answer_exec(request, verdict);
     } else {

@@ -102,26 +102,21 @@ static char *copy(struct bytes text)
     return data;
 }
 
-static const char *context_name(enum acl_context context)
+static const char *context_name(
+    const struct conn *conn, enum acl_context context)
 {
-    switch (context) {
-    case ACL_TOPLEVEL:
-        return "toplevel";
-    case ACL_QUEUED:
-    case ACL_EXEC:
-        return "multi";
-    case ACL_SCRIPT:
+    if (context == ACL_SCRIPT) {
         return "lua";
     }
-    check(false);
-    return "";
+    bool in_multi = context == ACL_EXEC || (conn->flags & CONN_MULTI) != 0;
+    return in_multi ? "multi" : "toplevel";
 }
 
 static bool is_alike(const struct acl_log_entry *entry,
-    const struct acl_refusal *refusal, int64_t now_ms)
+    const struct acl_refusal *refusal, const char *context, int64_t now_ms)
 {
     return entry->verdict == refusal->verdict &&
-           entry->context == context_name(refusal->context) &&
+           strcmp(entry->context, context) == 0 &&
            llabs(now_ms - entry->time_ms) <= SAME_WITHIN_MS &&
            bytes_equal(bytes_of(entry->object, entry->object_size),
                shown(refusal->object)) &&
@@ -130,11 +125,11 @@ static bool is_alike(const struct acl_log_entry *entry,
 }
 
 static struct acl_log_entry *find_alike(const struct acl_log *log,
-    const struct acl_refusal *refusal, int64_t now_ms)
+    const struct acl_refusal *refusal, const char *context, int64_t now_ms)
 {
     struct acl_log_entry *entry = log->newest;
     for (int i = 0; i < LOOK_BACK && entry != NULL; i++) {
-        if (is_alike(entry, refusal, now_ms)) {
+        if (is_alike(entry, refusal, context, now_ms)) {
             return entry;
         }
         entry = entry->older;
@@ -142,11 +137,12 @@ static struct acl_log_entry *find_alike(const struct acl_log *log,
     return NULL;
 }
 
-static struct acl_log_entry *create_entry(const struct acl_refusal *refusal)
+static struct acl_log_entry *create_entry(
+    const struct acl_refusal *refusal, const char *context)
 {
     struct acl_log_entry *entry = xcalloc(1, sizeof(*entry));
     entry->verdict = refusal->verdict;
-    entry->context = context_name(refusal->context);
+    entry->context = context;
     entry->object_size = shown(refusal->object).size;
     entry->object = copy(shown(refusal->object));
     entry->user_size = shown(refusal->user).size;
@@ -159,12 +155,13 @@ void acl_log_refusal(struct request *request, const struct acl_refusal *refusal)
     struct server *server = request->server;
     struct acl_log *log = server->acl->log;
     int64_t now_ms = request->now_ms;
-    struct acl_log_entry *entry = find_alike(log, refusal, now_ms);
+    const char *context = context_name(request->conn, refusal->context);
+    struct acl_log_entry *entry = find_alike(log, refusal, context, now_ms);
     if (entry != NULL) {
         unlink_entry(log, entry);
         free(entry->client);
     } else {
-        entry = create_entry(refusal);
+        entry = create_entry(refusal, context);
     }
     entry->count++;
     entry->time_ms = now_ms;

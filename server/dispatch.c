@@ -539,8 +539,7 @@ enum dispatch_result command_dispatch(
     const struct command *row = resolve_row(&request, input);
     if (row != NULL) {
         request_set_command(&request, row);
-        refused =
-            !may_run(&request, request.queued ? ACL_QUEUED : ACL_TOPLEVEL);
+        refused = !may_run(&request, ACL_SENT);
         if (!refused) {
             result = wait_for_turn(&request, &refused);
         }

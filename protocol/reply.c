@@ -159,6 +159,30 @@ static void put_line(struct reply *reply, char type, struct bytes text)
     reply->size += text.size + 3;
 }
 
+static void add_splice(struct reply *reply, size_t at, struct blob *blob)
+{
+    if (reply->splice_count == reply->splice_capacity) {
+        reply->splice_capacity =
+            reply->splice_capacity > 0 ? reply->splice_capacity * 2 : 8;
+        reply->splices = xrealloc(
+            reply->splices, reply->splice_capacity * sizeof(*reply->splices));
+    }
+    reply->splices[reply->splice_count++] =
+        (struct reply_splice){.at = at, .blob = blob_ref(blob)};
+    reply->splice_bytes += blob->size;
+}
+
+void reply_append(struct reply *reply, const struct reply *from)
+{
+    size_t start = reply->size;
+
+    memcpy(room(reply, from->size), from->data, from->size);
+    reply->size += from->size;
+    for (size_t i = 0; i < from->splice_count; i++) {
+        add_splice(reply, start + from->splices[i].at, from->splices[i].blob);
+    }
+}
+
 void reply_status(struct reply *reply, const char *text)
 {
     put_line(reply, '+', bytes_of(text, strlen(text)));
@@ -259,15 +283,7 @@ void reply_bulk_blob(struct reply *reply, struct blob *value)
         return;
     }
     put_aggregate(reply, '$', value->size);
-    if (reply->splice_count == reply->splice_capacity) {
-        reply->splice_capacity =
-            reply->splice_capacity > 0 ? reply->splice_capacity * 2 : 8;
-        reply->splices = xrealloc(
-            reply->splices, reply->splice_capacity * sizeof(*reply->splices));
-    }
-    reply->splices[reply->splice_count++] =
-        (struct reply_splice){.at = reply->size, .blob = blob_ref(value)};
-    reply->splice_bytes += value->size;
+    add_splice(reply, reply->size, value);
     put_word(reply, "\r\n\0\0\0\0\0", 2);
 }
 

@@ -36,6 +36,9 @@ void reply_init(struct reply *reply);
 void reply_finish(struct reply *reply);
 /* Forgets content, keeps the allocation unless it became large. */
 void reply_clear(struct reply *reply);
+/* All that `from` holds, behind what is there; whether either is muted does
+ * not matter. `from` keeps its content. */
+void reply_append(struct reply *reply, const struct reply *from);
 /* Bytes waiting: the buffer and the blobs. */
 size_t reply_pending_bytes(const struct reply *reply);
 

@@ -104,8 +104,11 @@ static enum acl_verdict judge_keys(struct question *question,
     }
     for (int i = 0; i < question->key_count; i++) {
         int position = question->positions[i];
-        unsigned rights =
-            rights_needed(command_key_flags(request, position, i));
+        struct bytes flags = command_key_flags(request, position, i);
+        if (bytes_equal(flags, BYTES("not_key"))) {
+            continue; /* a shard channel */
+        }
+        unsigned rights = rights_needed(flags);
         if (!key_allowed(question, selector, request->argv[position], rights)) {
             *argument = position;
             return ACL_NO_KEY;

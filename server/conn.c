@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <utlist.h>
 
 #include "server/acl.h"
 #include "server/commands/tier.h"
@@ -13,6 +14,7 @@
 #include "server/monitor.h"
 #include "server/multi.h"
 #include "server/park.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -102,11 +104,7 @@ static void leave_flush_list(struct conn *conn)
     if ((conn->flags & CONN_FLUSH_QUEUED) == 0) {
         return;
     }
-    struct conn **at = &conn->server->flush_list;
-    while (*at != conn) {
-        at = &(*at)->flush_next;
-    }
-    *at = conn->flush_next;
+    DL_DELETE2(conn->server->flush_list, conn, flush_prev, flush_next);
     conn->flags &= ~(uint32_t)CONN_FLUSH_QUEUED;
 }
 
@@ -127,6 +125,7 @@ void conn_close_soon(struct conn *conn)
     multi_end(conn);
     park_cancel(conn);
     monitor_remove(conn);
+    pubsub_forget(conn);
     leave_flush_list(conn);
     unlink_conn(conn);
     /* Stops reading; a write under way ends with an error first. */
@@ -231,7 +230,8 @@ size_t conn_input_bytes(const struct conn *conn)
 size_t conn_memory_bytes(const struct conn *conn)
 {
     size_t size = sizeof(*conn) + conn_input_bytes(conn) + conn->output_bytes +
-                  multi_bytes(conn) + watch_bytes(conn);
+                  multi_bytes(conn) + watch_bytes(conn) +
+                  pubsub_conn_bytes(conn);
     if (conn->park != NULL) {
         size += sizeof(*conn->park);
     }

@@ -23,11 +23,12 @@
 struct server;
 struct command;
 struct acl_user;
-struct park;    /* park.h */
-struct segment; /* conn_write.c */
-struct writer;  /* conn_write.c */
-struct multi;   /* multi.h */
-struct watch;   /* watch.h */
+struct park;       /* park.h */
+struct segment;    /* conn_write.c */
+struct writer;     /* conn_write.c */
+struct multi;      /* multi.h */
+struct watch;      /* watch.h */
+struct subscriber; /* pubsub.c */
 
 enum conn_flags {
     CONN_UNIX = 1 << 0,
@@ -83,7 +84,8 @@ struct conn {
     struct multi *multi;   /* what is queued between MULTI and EXEC, or NULL */
     struct watch *watches; /* keys it watches (watch.h) */
     unsigned watch_count;
-    struct tier_move *tier_move; /* TIER DEMOTE, FLUSH under way, or NULL */
+    struct tier_move *tier_move;   /* TIER DEMOTE, FLUSH under way, or NULL */
+    struct subscriber *subscriber; /* its subscriptions, NULL: none */
 
     struct resp_parser parser;
     /* Input that could not be used up: an incomplete command, or all that
@@ -96,7 +98,7 @@ struct conn {
     size_t output_bytes;
     int64_t output_over_soft_ms; /* since when above the soft limit, or 0 */
     struct writer *writer;       /* a libuv write under way */
-    struct conn *flush_next;     /* server->flush_list */
+    struct conn *flush_next, *flush_prev; /* server->flush_list */
 };
 
 /* ---- life ---- */
@@ -127,6 +129,12 @@ void conn_local_address(struct conn *conn, char out[CONN_ADDRESS_BYTES]);
 bool conn_is_local(struct conn *conn);
 /* Whether it may run commands: it gave the password, or there is none. */
 bool conn_is_admitted(const struct conn *conn);
+/* Whether it speaks RESP2 and has subscriptions: what it reads may be messages
+ * as well as replies. */
+static inline bool conn_in_subscriber_mode(const struct conn *conn)
+{
+    return conn->subscriber != NULL && conn->resp_version == 2;
+}
 /* The socket's file descriptor, or -1. */
 int conn_fd(const struct conn *conn);
 
@@ -140,11 +148,20 @@ size_t conn_memory_bytes(const struct conn *conn);
 void conn_pause_all(struct server *server, int64_t until_ms, bool writes_only);
 void conn_unpause_all(struct server *server);
 
-/* ---- output from outside the connection's own commands (MONITOR) ---- */
+/* ---- output from outside the connection's own commands ---- */
 
-/* Queues bytes (copied) on any connection; they are written at the end of
- * this turn of the loop. */
+/* For MONITOR's lines, published messages, invalidations: queues them on any
+ * connection, behind all that it has been answered; they are written at the
+ * end of this turn of the loop. Large blobs are shared, the rest is copied.
+ * Whether its replies are muted (CLIENT REPLY) does not matter. To the
+ * connection whose command is running they go before that command's reply
+ * when none of it is written yet, else behind it: never into it. Answers that
+ * wait to be written are written first, which may close connections. */
+void conn_send_reply(struct conn *conn, const struct reply *message);
 void conn_send(struct conn *conn, struct bytes bytes);
+/* Around the handler of each command that is not nested. */
+void conn_begin_reply(struct conn *conn);
+void conn_end_reply(struct conn *conn);
 
 /* ---- between the conn_*.c files, batch.c and park.c ---- */
 

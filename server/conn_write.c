@@ -6,16 +6,23 @@
  * in a queue, and libuv is asked, one write at a time, to say when there is
  * room again. */
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "server/conn.h"
 #include "server/park.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 
 #define SEGMENT_BYTES ((size_t)16 * 1024)
+/* Of the first segment of a queue, its header included; mostly it is one
+ * message for a subscriber. Each next one is twice as large. */
+#define SEGMENT_BYTES_MIN ((size_t)1024)
 #define WRITE_BUFFERS 64
 /* See conn_output_pause_bytes. */
 #define PAUSE_BYTES ((size_t)64 * 1024 * 1024)
 #define PAUSE_BYTES_TIGHT ((size_t)1024 * 1024)
+/* See tight_share. */
+#define SHARE_BYTES_MIN ((size_t)64 * 1024)
 /* Answers of a round kept before they are written after all. */
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
 /* What an unauthenticated client may leave unread. */
@@ -62,6 +69,15 @@ static void count_queued(struct conn *conn, size_t size)
     conn->server->queued_output_bytes += size;
 }
 
+static size_t next_capacity(const struct segment *last)
+{
+    size_t size = SEGMENT_BYTES_MIN;
+    if (last != NULL && last->blob == NULL) {
+        size = 2 * (last->capacity + sizeof(*last));
+    }
+    return (size < SEGMENT_BYTES ? size : SEGMENT_BYTES) - sizeof(*last);
+}
+
 static void queue_bytes(struct conn *conn, struct bytes bytes)
 {
     struct segment *last = conn->output_last;
@@ -74,9 +90,8 @@ static void queue_bytes(struct conn *conn, struct bytes bytes)
         bytes = bytes_of(bytes.data + size, bytes.size - size);
     }
     if (bytes.size > 0) {
-        size_t capacity =
-            bytes.size > SEGMENT_BYTES ? bytes.size : SEGMENT_BYTES;
-        last = create_segment(conn, capacity);
+        size_t usual = next_capacity(last);
+        last = create_segment(conn, bytes.size > usual ? bytes.size : usual);
         memcpy(last->bytes, bytes.data, bytes.size);
         last->size = bytes.size;
     }
@@ -414,33 +429,74 @@ void conn_write_queued(struct conn *conn)
     conn_update_reading(conn);
 }
 
-void conn_send(struct conn *conn, struct bytes bytes)
+void conn_begin_reply(struct conn *conn)
 {
+    struct server *server = conn->server;
+    server->running = conn;
+    server->running_start = server->reply.size;
+}
+
+void conn_end_reply(struct conn *conn)
+{
+    struct server *server = conn->server;
+    server->running = NULL;
+    if (server->pushes.size > 0) {
+        reply_append(&server->reply, &server->pushes);
+        reply_clear(&server->pushes);
+    }
+}
+
+/* To the connection whose command is running. */
+static void send_to_running(struct server *server, const struct reply *message)
+{
+    struct reply *reply = &server->reply;
+    if (reply->size == server->running_start) {
+        reply_append(reply, message);
+        server->running_start = reply->size;
+    } else {
+        reply_append(&server->pushes, message);
+    }
+}
+
+void conn_send_reply(struct conn *conn, const struct reply *message)
+{
+    struct server *server = conn->server;
     if ((conn->flags & (CONN_CLOSING | CONN_CLOSE_AFTER_REPLY)) != 0) {
         return;
     }
+    if (conn == server->running) {
+        send_to_running(server, message);
+        return;
+    }
     if ((conn->flags & CONN_ANSWER_WAITS) != 0) {
-        conn_send_answers(conn->server); /* they came first */
+        conn_send_answers(server); /* they came first */
         if ((conn->flags & CONN_CLOSING) != 0) {
             return;
         }
     }
-    queue_bytes(conn, bytes);
+    each_piece(message, 0, queue_piece, conn);
     if ((conn->flags & CONN_FLUSH_QUEUED) == 0) {
         conn->flags |= CONN_FLUSH_QUEUED;
-        conn->flush_next = conn->server->flush_list;
-        conn->server->flush_list = conn;
+        DL_APPEND2(server->flush_list, conn, flush_prev, flush_next);
     }
+}
+
+void conn_send(struct conn *conn, struct bytes bytes)
+{
+    struct reply message = {
+        .data = (char *)(uintptr_t)bytes.data, .size = bytes.size};
+    conn_send_reply(conn, &message);
 }
 
 void conn_flush_list(struct server *server)
 {
     while (server->flush_list != NULL) {
         struct conn *conn = server->flush_list;
-        server->flush_list = conn->flush_next;
+        DL_DELETE2(server->flush_list, conn, flush_prev, flush_next);
         conn->flags &= ~(uint32_t)CONN_FLUSH_QUEUED;
-        if (conn_check_output_limit(conn)) {
-            conn_write_queued(conn);
+        conn_write_queued(conn);
+        if (conn->output_first != NULL && (conn->flags & CONN_CLOSING) == 0) {
+            conn_check_output_limit(conn);
         }
     }
 }
@@ -451,6 +507,19 @@ size_t conn_output_pause_bytes(const struct server *server)
 {
     bool tight = server->queued_output_bytes > server->maxmemory_bytes / 8;
     return tight ? PAUSE_BYTES_TIGHT : PAUSE_BYTES;
+}
+
+/* Others write what a subscriber does not read, so there is nothing to stop
+ * reading from: when the copies in all queues exceed a quarter of maxmemory, no
+ * subscriber may have more than its part of that. */
+static size_t tight_share(const struct server *server)
+{
+    size_t all = server->maxmemory_bytes / 4;
+    if (server->queued_output_bytes - server->queued_blob_bytes <= all) {
+        return SIZE_MAX;
+    }
+    size_t share = all / server->conn_count;
+    return share > SHARE_BYTES_MIN ? share : SHARE_BYTES_MIN;
 }
 
 /* Redis lets a normal client's output grow without end by default; here half
@@ -464,6 +533,9 @@ static size_t hard_limit(
     size_t bound = conn->server->maxmemory_bytes / 2;
     if (bound < PAUSE_BYTES) {
         bound = PAUSE_BYTES;
+    }
+    if (pubsub_is_subscriber(conn) && bound > tight_share(conn->server)) {
+        bound = tight_share(conn->server);
     }
     return limit->hard_bytes != 0 && limit->hard_bytes < bound
                ? limit->hard_bytes
@@ -485,13 +557,19 @@ static bool soft_limit_reached(
            (int64_t)limit->soft_seconds * 1000;
 }
 
+static enum output_class output_class(const struct conn *conn)
+{
+    if ((conn->flags & CONN_MONITOR) != 0) {
+        return OUTPUT_REPLICA;
+    }
+    return pubsub_is_subscriber(conn) ? OUTPUT_PUBSUB : OUTPUT_NORMAL;
+}
+
 bool conn_check_output_limit(struct conn *conn)
 {
     struct server *server = conn->server;
-    enum output_class class =
-        (conn->flags & CONN_MONITOR) ? OUTPUT_REPLICA : OUTPUT_NORMAL;
     const struct output_limit *limit =
-        &server->config.client_output_buffer_limit[class];
+        &server->config.client_output_buffer_limit[output_class(conn)];
     size_t size = conn_output_bytes(conn);
     if (size <= hard_limit(conn, limit) &&
         !soft_limit_reached(conn, limit, size)) {

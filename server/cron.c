@@ -5,6 +5,7 @@
 #include "server/conn.h"
 #include "server/latency.h"
 #include "server/multi.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -42,7 +43,7 @@ static bool check_times(struct conn *conn, int64_t now_ms)
     }
     uint32_t exempt = CONN_MONITOR | CONN_PARKED;
     if (config->timeout > 0 && (conn->flags & exempt) == 0 &&
-        idle_ms > config->timeout * 1000) {
+        !pubsub_is_subscriber(conn) && idle_ms > config->timeout * 1000) {
         log_line(&conn->server->log, LOG_VERBOSE, "Closing idle client");
         conn_close_soon(conn);
         return false;

@@ -9,6 +9,7 @@
 #include "server/multi.h"
 #include "server/nested.h"
 #include "server/park.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 
@@ -104,6 +105,9 @@ static bool may_run(struct request *request, enum acl_context context)
         return false;
     }
     if (!acl_check(request, context)) {
+        return false;
+    }
+    if (conn_in_subscriber_mode(request->conn) && !pubsub_may_run(request)) {
         return false;
     }
     if (server->loading && (row->flags & CMD_LOADING) == 0) {
@@ -379,7 +383,7 @@ static void shift_skip(struct conn *conn)
     }
 }
 
-static enum dispatch_result run(struct request *request)
+static enum dispatch_result run_handler(struct request *request)
 {
     struct conn *conn = request->conn;
     struct server *server = request->server;
@@ -413,6 +417,17 @@ static enum dispatch_result run(struct request *request)
     }
     settle(request, server->run_ticks - start_ticks);
     return DISPATCH_DONE;
+}
+
+static enum dispatch_result run(struct request *request)
+{
+    if (request->nested) {
+        return run_handler(request);
+    }
+    conn_begin_reply(request->conn);
+    enum dispatch_result result = run_handler(request);
+    conn_end_reply(request->conn);
+    return result;
 }
 
 static void init_request(struct request *request, struct conn *conn,

@@ -17,6 +17,7 @@
 #include "server/listen.h"
 #include "server/multi.h"
 #include "server/park.h"
+#include "server/pubsub.h"
 #include "server/slowlog.h"
 #include "server/startup.h"
 
@@ -218,8 +219,10 @@ static void init_parts(struct server *server)
     server->acl = acl_create();
     server->slowlog = slowlog_create();
     server->latency = latency_create();
+    server->pubsub = pubsub_create();
     server->read_buffer = xmalloc(READ_BUFFER_BYTES);
     reply_init(&server->reply);
+    reply_init(&server->pushes);
     resp_args_init(&server->batch.args);
     server->checkpoint_last_s = -1;
     server->start_mono_ms = server_mono_us() / 1000;
@@ -263,9 +266,11 @@ static void finish(struct server *server)
     acl_destroy(server->acl);
     slowlog_destroy(server->slowlog);
     latency_destroy(server->latency);
+    pubsub_destroy(server->pubsub);
     stats_finish(&server->stats);
     resp_args_finish(&server->batch.args);
     reply_finish(&server->reply);
+    reply_finish(&server->pushes);
     scratch_reset(&server->scratch);
     multi_finish(server);
     free(server->read_buffer);

@@ -24,6 +24,7 @@ struct conn;
 struct acl;
 struct slowlog;
 struct latency;
+struct pubsub;
 struct listener; /* listen.h */
 
 #define ANSWERS_MAX 256
@@ -48,6 +49,7 @@ struct server {
     struct acl *acl;   /* users and their rights */
     struct slowlog *slowlog;
     struct latency *latency;
+    struct pubsub *pubsub;
 
     struct listener *listeners;
 
@@ -75,6 +77,11 @@ struct server {
     } answers[ANSWERS_MAX];
     unsigned answer_count;
     struct scratch scratch;
+    /* While a command runs: its connection, where in `reply` its own reply
+     * begins, and what was sent to it in the middle of that. */
+    struct conn *running;
+    size_t running_start;
+    struct reply pushes;
     char *read_buffer;       /* READ_BUFFER_BYTES, never zeroed */
     uint64_t last_reader_id; /* and how much it had in this turn: */
     size_t last_reader_bytes;

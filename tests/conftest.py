@@ -98,10 +98,28 @@ class Both:
         self.larder = larder
         self.oracle = oracle
         self.sides = [Connection(larder.port), Connection(oracle.port)]
+        self.others = []
 
     def close(self):
-        for side in self.sides:
+        for side in self.sides + self.others:
             side.close()
+
+    def another(self):
+        """A second connection to each, closed with this one."""
+        pair = Both(self.larder, self.oracle)
+        self.others.append(pair)
+        return pair
+
+    def read(self, replies=1):
+        """What the servers send by themselves; fails unless it is the same."""
+        ours, theirs = [b"".join(side.read_replies(replies)) for side in self.sides]
+        assert ours == theirs, describe(["(read)"], ours, theirs)
+        return ours
+
+    def nothing(self):
+        """Fails if either server sends something by itself."""
+        for side in self.sides:
+            assert side.quiet(), bytes(side.buffer)
 
     def ask(self, *args):
         """(larder's raw reply, the oracle's)."""

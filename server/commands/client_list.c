@@ -6,6 +6,7 @@
 #include "server/commands/client.h"
 #include "server/conn.h"
 #include "server/multi.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 
 bool client_type_of(struct request *request, int index, enum client_type *type)
@@ -34,28 +35,29 @@ bool client_type_of(struct request *request, int index, enum client_type *type)
 
 enum client_type client_type(const struct conn *conn)
 {
-    (void)conn; /* no replicas, no subscribers yet: all are alike */
-    return CLIENT_NORMAL;
+    /* There are neither replicas nor a master. */
+    return pubsub_is_subscriber(conn) ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
 static const char *flag_letters(const struct conn *conn, char *out)
 {
-    static const struct {
-        uint32_t flag;
+    const struct {
+        bool set;
         char letter;
     } letters[] = {
-        {CONN_MONITOR, 'O'},
-        {CONN_MULTI, 'x'},
-        {CONN_WATCH_BROKEN, 'd'},
-        {CONN_CLOSE_AFTER_REPLY, 'c'},
-        {CONN_CLOSING, 'A'},
-        {CONN_UNIX, 'U'},
-        {CONN_NO_EVICT, 'e'},
-        {CONN_NO_TOUCH, 'T'},
+        {(conn->flags & CONN_MONITOR) != 0, 'O'},
+        {pubsub_is_subscriber(conn), 'P'},
+        {(conn->flags & CONN_MULTI) != 0, 'x'},
+        {(conn->flags & CONN_WATCH_BROKEN) != 0, 'd'},
+        {(conn->flags & CONN_CLOSE_AFTER_REPLY) != 0, 'c'},
+        {(conn->flags & CONN_CLOSING) != 0, 'A'},
+        {(conn->flags & CONN_UNIX) != 0, 'U'},
+        {(conn->flags & CONN_NO_EVICT) != 0, 'e'},
+        {(conn->flags & CONN_NO_TOUCH) != 0, 'T'},
     };
     size_t size = 0;
     for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++) {
-        if ((conn->flags & letters[i].flag) != 0) {
+        if (letters[i].set) {
             out[size++] = letters[i].letter;
         }
     }
@@ -88,8 +90,10 @@ static void write_line(FILE *out, struct conn *conn, int64_t now_ms)
         (long long)(now_ms - conn->created_ms) / 1000,
         (long long)(now_ms - conn->last_used_ms) / 1000,
         flag_letters(conn, flags), conn->db);
-    fprintf(out, " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=0",
-        multi_count(conn), conn_input_bytes(conn));
+    fprintf(out, " sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=0",
+        pubsub_count(conn, PUBSUB_CHANNEL), pubsub_count(conn, PUBSUB_PATTERN),
+        pubsub_count(conn, PUBSUB_SHARD), multi_count(conn),
+        conn_input_bytes(conn));
     fprintf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
         multi_bytes(conn), queued > 0, queued);
     fprintf(out, " tot-mem=%zu events=%s cmd=%s user=%s redir=-1",

@@ -7,6 +7,7 @@
 #include "server/conn.h"
 #include "server/monitor.h"
 #include "server/multi.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 
 #define DEFAULT_USER BYTES("default")
@@ -15,6 +16,11 @@ void cmd_ping(struct request *request)
 {
     if (request->argc > 2) {
         error_arity(request);
+    } else if (conn_in_subscriber_mode(request->conn)) {
+        reply_array(request->reply, 2);
+        reply_bulk_text(request->reply, "pong");
+        reply_bulk(
+            request->reply, request->argc == 2 ? request->argv[1] : BYTES(""));
     } else if (request->argc == 2) {
         reply_bulk(request->reply, request->argv[1]);
     } else {
@@ -153,6 +159,7 @@ void cmd_reset(struct request *request)
     struct conn *conn = request->conn;
     monitor_remove(conn);
     multi_end(conn);
+    pubsub_forget(conn);
     conn->flags &=
         ~(uint32_t)(CONN_REPLY_OFF | CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW |
                     CONN_NO_EVICT | CONN_NO_TOUCH);

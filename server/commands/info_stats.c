@@ -1,6 +1,7 @@
 /* INFO's sections that count: stats, commandstats, errorstats, latencystats,
  * keyspace. */
 #include "server/commands/info.h"
+#include "server/pubsub.h"
 
 static void write_traffic(struct info *info)
 {
@@ -46,10 +47,20 @@ static void write_keys(struct info *info)
         info->stats.fetch_discarded + info->stats.fetch_errors);
 }
 
+static void write_pubsub(struct info *info)
+{
+    const struct pubsub *pubsub = info->server->pubsub;
+    info_number(
+        info, "pubsub_channels", pubsub_name_count(pubsub, PUBSUB_CHANNEL));
+    info_number(
+        info, "pubsub_patterns", pubsub_name_count(pubsub, PUBSUB_PATTERN));
+    info_number(
+        info, "pubsubshard_channels", pubsub_name_count(pubsub, PUBSUB_SHARD));
+}
+
 void info_stats(struct info *info)
 {
-    static const char *const absent[] = {"pubsub_channels", "pubsub_patterns",
-        "pubsubshard_channels", "latest_fork_usec", "total_forks",
+    static const char *const absent[] = {"latest_fork_usec", "total_forks",
         "migrate_cached_sockets", "slave_expires_tracked_keys",
         "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
         "active_defrag_key_misses", "total_active_defrag_time",
@@ -62,6 +73,7 @@ void info_stats(struct info *info)
     const struct stats *stats = &info->server->stats;
     write_traffic(info);
     write_keys(info);
+    write_pubsub(info);
     info_zeros(info, absent);
     info_number(info, "total_error_replies", stats->error_replies);
     info_number(info, "dump_payload_sanitizations", 0);

@@ -215,6 +215,39 @@ static void test_splices(void **state)
     blob_unref(large);
 }
 
+static void test_append(void **state)
+{
+    struct blob *large = blob_create(REPLY_SPLICE_MIN_BYTES);
+    struct reply reply, from;
+    size_t size;
+    char *text;
+
+    (void)state;
+    memset(large->data, 'L', large->size);
+    reply_init(&reply);
+    reply_init(&from);
+    reply_bulk_blob(&from, large);
+    reply_ok(&from);
+    reply_bulk_blob(&reply, large);
+    reply.muted = true;
+    for (int i = 0; i < 20; i++) {
+        reply_append(&reply, &from);
+    }
+    assert_int_equal(large->refs, 23);
+    reply_finish(&from);
+    assert_int_equal(large->refs, 22);
+    text = flatten(&reply, &size);
+    assert_int_equal(size, 21 * (8 + large->size + 2) + 20 * 5);
+    for (int i = 1; i < 21; i++) {
+        const char *end = text + size - (20 - i) * (15 + (int)large->size);
+        assert_memory_equal(end - 8, "L\r\n+OK\r\n", 8);
+    }
+    free(text);
+    reply_finish(&reply);
+    assert_int_equal(large->refs, 1);
+    blob_unref(large);
+}
+
 static void test_late_length(void **state)
 {
     static const size_t counts[] = {0, 1, 9, 10, 99, 100, 12345};
@@ -269,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_long_error),
         cmocka_unit_test(test_muted),
         cmocka_unit_test(test_splices),
+        cmocka_unit_test(test_append),
         cmocka_unit_test(test_late_length),
     };
 

@@ -140,6 +140,7 @@ void config_init(struct config *config)
     config->stored = xcalloc(directive_count, sizeof(*config->stored));
     config->given = xcalloc(directive_count, sizeof(*config->given));
     config->warned = xcalloc(directive_count, sizeof(*config->warned));
+    namespace_options_init(&config->tier_defaults);
     config->dir = xstrdup("");
     config->config_path = xstrdup("");
     for (unsigned i = 0; i < directive_count; i++) {
@@ -178,6 +179,10 @@ void config_finish(struct config *config)
         free(config->renames[i].to);
     }
     free(config->renames);
+    for (unsigned i = 0; i < config->namespace_count; i++) {
+        free(config->namespaces[i].prefix);
+    }
+    free(config->namespaces);
     free(config->save);
     free(config->dir);
     free(config->config_path);
@@ -211,6 +216,11 @@ static void copy_lists(struct config *to, const struct config *from)
         to->renames[i].to = xstrdup(from->renames[i].to);
     }
     config_users_copy(to, from);
+    to->namespaces = copy_array(
+        from->namespaces, from->namespace_count, sizeof(*from->namespaces));
+    for (unsigned i = 0; i < from->namespace_count; i++) {
+        to->namespaces[i].prefix = xstrdup(from->namespaces[i].prefix);
+    }
     to->save = copy_array(from->save, from->save_count, sizeof(*from->save));
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "tiers/db.h"
+#include "tiers/namespace.h"
 
 struct bytes;
 struct command;
@@ -49,6 +50,11 @@ enum config_shutdown {
 };
 /* enable-debug-command and enable-protected-configs. */
 enum config_allow { CONFIG_ALLOW_NO, CONFIG_ALLOW_YES, CONFIG_ALLOW_LOCAL };
+
+struct config_namespace { /* `namespace` of one prefix */
+    char *prefix;
+    struct namespace_options options; /* only what is given */
+};
 
 struct config_rename { /* rename-command; `to` is "" when it is taken away */
     char *from, *to;
@@ -99,6 +105,9 @@ struct config {
     unsigned rename_count;
 
     /* what is kept, and where */
+    struct namespace_options tier_defaults;
+    struct config_namespace *namespaces; /* in the order they came */
+    unsigned namespace_count;
     int maxmemory_policy; /* enum engine_policy */
     int64_t databases;
     struct value_limits values;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/acl.h"
+#include "server/config_namespace.h"
 #include "server/cron.h"
 #include "server/directive.h"
 #include "server/listen.h"
@@ -45,6 +46,7 @@ static bool apply_policy(struct server *server, char *reason)
     (void)reason;
     engine_set_policy(
         server->engine, (enum engine_policy)server->config.maxmemory_policy);
+    config_apply_namespaces(&server->config, server->engine);
     return true;
 }
 
@@ -95,6 +97,13 @@ static bool apply_bind(struct server *server, char *reason)
     return false;
 }
 
+static bool apply_namespaces(struct server *server, char *reason)
+{
+    (void)reason;
+    config_apply_namespaces(&server->config, server->engine);
+    return true;
+}
+
 static bool apply_port(struct server *server, char *reason)
 {
     if (listen_reopen_tcp(server)) {
@@ -138,8 +147,10 @@ static const struct {
     {"maxclients", apply_maxclients},
     {"maxmemory", apply_maxmemory},
     {"maxmemory-policy", apply_policy},
+    {"namespace", apply_namespaces},
     {"port", apply_port},
     {"requirepass", apply_requirepass},
+    {"tier-defaults", apply_namespaces},
 };
 
 static bool differs(const struct config *a, const struct config *b,

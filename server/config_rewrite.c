@@ -104,6 +104,16 @@ static void write_output_limits(struct rewrite *rewrite)
     }
 }
 
+static void write_namespaces(struct rewrite *rewrite)
+{
+    char *lines = directive_get(rewrite->config, directive_find("namespace"));
+    char *rest = *lines == '\0' ? NULL : lines;
+    while (rest != NULL) {
+        text_add_format(&rewrite->out, "namespace %s\n", strsep(&rest, "\n"));
+    }
+    free(lines);
+}
+
 /* Sizes as people write them, where that loses nothing. */
 static void write_size(struct text *out, const char *value)
 {
@@ -132,13 +142,19 @@ static void write_lines(
         write_save(rewrite);
         return;
     }
+    if (directive->special == &special_namespace) {
+        write_namespaces(rewrite);
+        return;
+    }
     if (directive->special == &special_output_limit) {
         write_output_limits(rewrite);
         return;
     }
     char *value = directive_get(rewrite->config, directive);
     text_add_format(&rewrite->out, "%s ", directive->name);
-    bool list = (directive->flags & DIRECTIVE_MULTI) != 0 && *value != '\0';
+    bool list =
+        *value != '\0' && ((directive->flags & DIRECTIVE_MULTI) != 0 ||
+                              directive->special == &special_tier_defaults);
     if (directive->kind == DIRECTIVE_MEMORY) {
         write_size(&rewrite->out, value);
     } else if (list || directive->kind == DIRECTIVE_BOOL ||

@@ -103,7 +103,7 @@ bool config_parse_memory(const char *text, uint64_t *bytes);
 extern const struct directive_special special_bind, special_save,
     special_output_limit, special_dir, special_percentiles, special_oom_score,
     special_notify, special_replicaof, special_rename, special_ignored,
-    special_user;
+    special_user, special_namespace, special_tier_defaults;
 /* The list of `user` lines (config_users.c). */
 void config_users_copy(struct config *to, const struct config *from);
 void config_users_free(struct config *config);

@@ -401,6 +401,9 @@ static enum dispatch_result run_handler(struct request *request)
     if (untouched) {
         engine_ignore_uses(request->engine, false);
     }
+    if (__builtin_expect(engine_over(request->engine), 0)) {
+        engine_trim(request->engine, request->now_ms);
+    }
     server->run_ticks = clock_ticks();
     if (server->holds_engine && !request->nested) {
         server->holds_engine = false;

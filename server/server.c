@@ -10,6 +10,7 @@
 
 #include "server/acl.h"
 #include "server/config_apply.h"
+#include "server/config_namespace.h"
 #include "server/conn.h"
 #include "server/cron.h"
 #include "server/keyspace.h"
@@ -169,6 +170,7 @@ static bool create_engine(struct server *server)
     }
     if (server->engine != NULL) {
         engine_set_value_limits(server->engine, &server->config.values);
+        config_apply_namespaces(config, server->engine);
     }
     return server->engine != NULL;
 }

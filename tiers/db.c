@@ -43,7 +43,7 @@ void entry_outdate(struct space *space, struct entry *entry, uint64_t hash)
 {
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
-        log_count_live(space, entry_record_bytes(entry), -1);
+        log_count_entry(space->engine, entry, -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
         entry_set_id(entry, 0);
     }
@@ -58,7 +58,7 @@ static void db_remove(
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
-        log_count_live(space, entry_record_bytes(entry), -1);
+        log_count_entry(space->engine, entry, -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
     }
     space_remove(space, hash, slot);
@@ -169,9 +169,9 @@ static struct entry *use(struct db *db, struct found *found)
     if (engine->uses_ignored && !must_rise(entry)) {
         return entry;
     }
-    entry->access = access_next(engine, entry->access);
     if (entry_tier_of(entry) == TIER_COLD) {
         if ((entry->bits & ENTRY_TOUCHED) || must_rise(entry)) {
+            entry->access = access_next(engine, entry->access);
             return rise_to_hot(db->space, found->slot);
         }
         entry->bits |= ENTRY_TOUCHED;

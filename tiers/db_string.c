@@ -113,12 +113,11 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     entry->bits = entry_with_kind(entry->bits, kind);
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
-        log_count_live(space, record_bytes, -1);
+        log_count_live(shelf_of(engine, entry), record_bytes, -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
         entry_set_id(entry, 0);
     }
     log_queue(space, entry, hash);
-    entry->access = access_next(engine, entry->access);
     shelf_use(engine, entry);
     return entry;
 }

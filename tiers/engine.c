@@ -38,14 +38,20 @@ uint64_t engine_random(struct engine *engine)
 
 /* Morris' approximate counter: the larger it is, the rarer it grows. A count
  * decays by one a minute without use. */
-uint32_t access_next(struct engine *engine, uint32_t access)
+uint32_t access_frequency(const struct engine *engine, uint32_t access)
 {
     uint32_t now = access_tick(engine->now_ms);
     uint32_t count = access & ACCESS_FREQUENCY_MASK;
     uint32_t idle =
         (now - (access >> ACCESS_FREQUENCY_BITS)) & ACCESS_TICK_MASK;
     uint32_t minutes = idle / (60000 / ACCESS_TICK_MS);
-    count -= minutes < count ? minutes : count;
+    return count - (minutes < count ? minutes : count);
+}
+
+uint32_t access_next(struct engine *engine, uint32_t access)
+{
+    uint32_t now = access_tick(engine->now_ms);
+    uint32_t count = access_frequency(engine, access);
     uint32_t over =
         count > ACCESS_FREQUENCY_START ? count - ACCESS_FREQUENCY_START : 0;
     if (count < ACCESS_FREQUENCY_MASK &&
@@ -98,6 +104,7 @@ struct engine *engine_create(
         arena_finish(&engine->arena);
         goto failed;
     }
+    namespaces_init(engine);
     create_databases(engine);
     if (!log_load_keyspaces(engine, reason, reason_size)) {
         engine_destroy(engine);
@@ -173,6 +180,7 @@ void engine_destroy(struct engine *engine)
         drop_space(engine, space);
     }
     trash_turn(engine, UINT64_MAX);
+    namespaces_finish(engine);
     arena_finish(&engine->arena);
     free(engine->shelves);
     free(engine->dbs);
@@ -224,6 +232,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     engine->now_ms = now_ms;
     bool clearing =
         clear_turn(engine, deadline_us) || trash_turn(engine, deadline_us);
+    namespaces_turn(engine, deadline_us);
+    bool trimming = trim_turn(engine, deadline_us);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);
     }
@@ -236,7 +246,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
                    memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
-    return clearing || sinking || saving;
+    return clearing || sinking || saving || trimming ||
+           engine_namespaces_settling(engine);
 }
 
 void engine_cron(struct engine *engine, int64_t now_ms)
@@ -300,6 +311,7 @@ uint64_t engine_flush_db(struct engine *engine, unsigned number)
     db->space = space_create(engine, db);
     engine->log.keyspaces_changed = true;
     engine->log.live_bytes -= space->live_bytes;
+    space_retire(space);
     if (count <= CLEAR_AT_ONCE || engine->unused_count == UNUSED_MAX) {
         space_clear(space, UINT_MAX);
         space_destroy(space);

@@ -18,6 +18,7 @@
 #include "tiers/engine.h"
 #include "tiers/index.h"
 #include "tiers/lru.h"
+#include "tiers/namespace_internal.h"
 #include "tiers/record.h"
 #include "tiers/values/value.h"
 #include "tiers/wheel.h"
@@ -26,11 +27,21 @@
  * An entry names its shelf, and by it its space and namespace. */
 struct shelf {
     struct space *space;
-    struct shelf *next; /* of the same space */
-    uint16_t number;    /* in engine->shelves, as in struct entry */
-    struct lru hot, cold;
+    struct namespace *namespace;     /* NULL: the space was flushed */
+    struct shelf *next;              /* of the same space */
+    struct shelf *next_of_namespace; /* of any space in use */
+    uint16_t number;                 /* in engine->shelves, in struct entry */
+    uint8_t eviction;                /* enum namespace_eviction */
+    bool links_dry;                  /* dry entries are in a list too */
+    struct lru hot, cold, dry;
     struct lru sinking; /* cold entries whose record is on its way to disk */
+    /* LFU: hot entries by frequency; S3-FIFO: the main queue, while `hot` is
+     * the small one. */
+    struct lru *more;
+    struct ghost *ghost; /* S3-FIFO: who left the small queue lately */
     struct engine_tier_stats tier[3];
+    struct engine_tier_stats sinking_now; /* of the cold ones */
+    uint64_t live_bytes;                  /* of its records on disk */
 };
 
 struct space {
@@ -39,8 +50,10 @@ struct space {
     uint32_t keyspace; /* names this life on disk, never reused */
     struct index index;
     struct wheel wheel;
-    struct shelf *shelf;       /* of the default namespace; the others follow */
-    struct space *next_unused; /* flushed too, and still to be freed */
+    struct shelf *first_shelf;
+    struct shelf **shelves; /* by number of the namespace; NULL: none yet */
+    unsigned shelf_capacity;
+    struct space *next_unused;         /* flushed too, and still to be freed */
     uint64_t live_records, live_bytes; /* of its entries, on disk */
     uint64_t clear_position;           /* while being freed */
 };
@@ -148,6 +161,7 @@ struct engine {
     struct db *dbs;
     struct shelf **shelves; /* by number */
     unsigned shelf_capacity;
+    struct namespaces namespaces;
     struct space *unused; /* flushed spaces, freed in slices */
     unsigned unused_count;
     uint32_t next_keyspace;
@@ -209,10 +223,48 @@ size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref);
 /* Re-counts everything against the counters. */
 void space_sane(const struct space *space);
 
+/* Gives each entry of a flushed space's shelves back to nobody: they no longer
+ * count in their namespaces. */
+void space_retire(struct space *space);
+/* The entry's key may belong to another namespace by now, or its shelf have
+ * other rules: puts it where it belongs. */
+void space_rehome(struct space *space, uint32_t ref);
+
+/* ---- namespace.c ---- */
+
+/* With the default one alone. */
+void namespaces_init(struct engine *engine);
+void namespaces_finish(struct engine *engine);
+struct namespace *namespace_find(const struct engine *engine, struct bytes key);
+void namespaces_turn(struct engine *engine, uint64_t deadline_us);
+/* Notes that the namespace has too much in some tier. */
+void namespace_note_over(struct engine *engine, struct namespace *namespace);
+static inline bool namespace_is_over(
+    const struct namespace *namespace, enum tier tier)
+{
+    struct engine_tier_stats now = namespace->tier[tier];
+    if (tier == TIER_COLD) { /* what is leaving has left */
+        now.items -= namespace->sinking.items;
+        now.bytes -= namespace->sinking.bytes;
+    } else if (tier == TIER_DRY) {
+        now.bytes = namespace->disk_bytes;
+    }
+    return now.items > namespace->policy.max_items[tier] ||
+           now.bytes > namespace->policy.max_bytes[tier];
+}
+
 /* ---- shelf.c ---- */
 
-struct shelf *shelf_create(struct space *space);
+/* The shelf of a namespace in a space, created when there is none. */
+struct shelf *shelf_for(struct space *space, struct namespace *namespace);
 void shelf_destroy(struct shelf *shelf);
+/* Its entries are nobody's: the database was flushed. */
+void shelf_leave_namespace(struct shelf *shelf);
+/* How many lists there are in shelf->more. */
+unsigned shelf_more_lists(const struct shelf *shelf);
+bool shelf_is_empty(const struct shelf *shelf);
+/* The state bits that an entry of this description has on the shelf. */
+uint16_t shelf_bits(const struct shelf *shelf, uint16_t bits);
 static inline struct shelf *shelf_of(
     const struct engine *engine, const struct entry *entry)
 {
@@ -220,6 +272,11 @@ static inline struct shelf *shelf_of(
 }
 /* The list that the entry is in; NULL when it is dry. */
 struct lru *shelf_list(struct shelf *shelf, const struct entry *entry);
+/* Who leaves a tier next, or 0: the tier is empty, or holds nothing that may
+ * leave now. Peeking changes nothing, but is not exact where chance or
+ * sampling decide. */
+uint32_t shelf_victim(struct shelf *shelf, enum tier tier);
+uint32_t shelf_peek(const struct shelf *shelf, enum tier tier);
 /* Adds (sign 1) or takes (sign -1) an entry to and from the counters. */
 void shelf_count(struct engine *engine, uint32_t ref, int sign);
 /* The live value of `entry` took `before` bytes, and has changed. */
@@ -232,7 +289,7 @@ void shelf_unlink(struct engine *engine, uint32_t ref);
  * is left, the other joined. */
 void shelf_relink(
     struct engine *engine, uint32_t old_ref, uint32_t ref, enum link_at where);
-/* To the head of the list of its tier. */
+/* One more use: access word and place in its list. */
 void shelf_use(struct engine *engine, struct entry *entry);
 /* A hot entry becomes a cold one with the same bytes. */
 void shelf_cool(struct engine *engine, uint32_t ref, uint16_t bits);
@@ -305,12 +362,23 @@ bool log_load_keyspaces(
     struct engine *engine, char *reason, size_t reason_size);
 /* The counters when a record comes to life or dies, given its entry's
  * entry_record_bytes. */
-void log_count_live(struct space *space, size_t record_bytes, int sign);
+void log_count_live(struct shelf *shelf, size_t record_bytes, int sign);
+static inline void log_count_entry(
+    struct engine *engine, const struct entry *entry, int sign)
+{
+    log_count_live(
+        engine->shelves[entry->shelf], entry_record_bytes(entry), sign);
+}
 
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
 void sink_turn(struct engine *engine, uint64_t deadline_us);
 void sink_committed(struct engine *engine);
+/* One entry of the shelf one step further down, out of the last tier it is
+ * dropped. False: nothing can be done now. */
+bool sink_from(struct shelf *shelf, enum tier tier);
+/* Tiers that hold more than they may. True when there is more to do at once. */
+bool trim_turn(struct engine *engine, uint64_t deadline_us);
 /* Hot to cold, packed where it pays. The entry may move. */
 struct entry *sink_to_cold(struct space *space, struct index_slot slot);
 void sink_to_dry(struct space *space, struct index_slot slot);
@@ -374,6 +442,8 @@ static inline uint32_t access_new(int64_t now_ms)
            ACCESS_FREQUENCY_START;
 }
 
+/* The frequency in it, less what has decayed since the last use. */
+uint32_t access_frequency(const struct engine *engine, uint32_t access);
 /* The word after one more use. */
 uint32_t access_next(struct engine *engine, uint32_t access);
 

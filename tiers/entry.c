@@ -220,6 +220,9 @@ void entry_describe(const struct entry *entry, struct entry_spec *spec)
         .shelf = entry->shelf,
         .bits = entry->bits,
     };
+    if (entry_tier_of(entry) != TIER_COLD) {
+        spec->bits &= (uint16_t)~ENTRY_SINKING; /* means something else */
+    }
 }
 
 static bool spec_is_dry(const struct entry_spec *spec)
@@ -244,7 +247,8 @@ static bool spec_is_long(const struct entry_spec *spec)
 static size_t optional_bytes(const struct entry_spec *spec)
 {
     bool long_value = spec_is_long(spec);
-    return (spec_is_dry(spec) ? 0 : 8) + (spec->expiry_ms != 0 ? 16 : 0) +
+    return (entry_has_links(spec->bits) ? 8 : 0) +
+           (spec->expiry_ms != 0 ? 16 : 0) +
            (spec->key.size > ENTRY_SHORT_MAX ? 4 : 0) + (long_value ? 4 : 0);
 }
 

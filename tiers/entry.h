@@ -7,7 +7,8 @@
  *           9  value_size   u8   or, for long, packed, shared and dry values,
  *                                an 8-bit estimate of its record's size
  *          10  id           u48  record id on disk, 0: none (dirty)
- *          16  [links]      2 x u32  LRU neighbours, hot and cold only
+ *          16  [links]      2 x u32  neighbours in a list: hot and cold, and
+ *                                dry where the namespace limits that tier
  *              [expiry]     i64 ms, then 2 x u32 neighbours in the wheel
  *              [key_size]   u32
  *              [value_size] u32

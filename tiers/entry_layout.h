@@ -32,6 +32,9 @@ enum entry_bits {
     ENTRY_TOUCHED = 1 << 13, /* cold: the next read promotes to hot */
     ENTRY_PINNED = 1 << 14,  /* must not sink: a parked command needs it */
     ENTRY_SINKING = 1 << 15, /* in the sinking list, not the cold one */
+    /* The same bits mean other things in other tiers. */
+    ENTRY_MAIN = ENTRY_SINKING,   /* hot: in the main queue of S3-FIFO */
+    ENTRY_LINKED = ENTRY_SINKING, /* dry: has links, is in the dry list */
 };
 
 #define ENTRY_MAX_ID ((UINT64_C(1) << 48) - 1)
@@ -80,9 +83,15 @@ static inline uint16_t entry_with_kind(uint16_t bits, enum kind kind)
     return (uint16_t)((bits & ~ENTRY_KIND_MASK) | kind);
 }
 
+static inline bool entry_has_links(uint16_t bits)
+{
+    return (bits & ENTRY_TIER_MASK) != TIER_DRY << ENTRY_TIER_SHIFT ||
+           (bits & ENTRY_LINKED) != 0;
+}
+
 static inline size_t entry_expiry_offset(const struct entry *entry)
 {
-    return sizeof(struct entry) + (entry_is_dry(entry) ? 0 : 8);
+    return sizeof(struct entry) + (entry_has_links(entry->bits) ? 8 : 0);
 }
 
 /* Where the key begins. */

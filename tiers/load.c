@@ -50,10 +50,10 @@ static void load_value(struct load *load, const struct load_row *row)
         entry = space_insert(space, row->hash, &spec);
     } else {
         entry = arena_at(&engine->arena, *slot.ref);
-        log_count_live(space, entry_record_bytes(entry), -1);
+        log_count_entry(space->engine, entry, -1);
         entry = space_replace(space, slot, &spec, LINK_SAME);
     }
-    log_count_live(space, entry_record_bytes(entry), 1);
+    log_count_entry(space->engine, entry, 1);
 }
 
 static void load_group(struct load *load)
@@ -84,7 +84,7 @@ static void load_mark(struct load *load, const struct mark *mark)
     }
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
     if (mark->kind == MARK_DEAD) {
-        log_count_live(space, entry_record_bytes(entry), -1);
+        log_count_entry(space->engine, entry, -1);
         space_remove(space, mark->hash, slot);
         return;
     }

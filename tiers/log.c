@@ -54,9 +54,14 @@ static uint64_t take_id(struct engine *engine)
     return id;
 }
 
-void log_count_live(struct space *space, size_t record_bytes, int sign)
+void log_count_live(struct shelf *shelf, size_t record_bytes, int sign)
 {
+    struct space *space = shelf->space;
     uint64_t bytes = record_bytes + RECORD_HEADER_BYTES;
+    shelf->live_bytes += (uint64_t)sign * bytes;
+    if (shelf->namespace != NULL) {
+        shelf->namespace->disk_bytes += (uint64_t)sign * bytes;
+    }
     space->live_records += (uint64_t)sign;
     space->live_bytes += (uint64_t)sign * bytes;
     space->engine->log.live_bytes += (uint64_t)sign * bytes;
@@ -151,7 +156,7 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
     const struct batch *batch = engine->log.open;
     entry_set_id(entry, batch->rows[batch->row_count - 1].id);
     entry_set_record_bytes(entry, bytes);
-    log_count_live(space, entry_record_bytes(entry), 1);
+    log_count_entry(engine, entry, 1);
     entry->bits &= (uint16_t)~ENTRY_QUEUED;
     scratch_reset(&scratch);
     seal_if_large(engine);
@@ -162,10 +167,10 @@ void log_move_record(struct space *space, const struct record *record,
 {
     struct log *log = &space->engine->log;
     uint64_t old_id = entry_id_of(entry);
-    log_count_live(space, entry_record_bytes(entry), -1);
+    log_count_entry(space->engine, entry, -1);
     entry_set_id(entry, append(space->engine, record, NULL, hash));
     entry_set_record_bytes(entry, record->payload.size);
-    log_count_live(space, entry_record_bytes(entry), 1);
+    log_count_entry(space->engine, entry, 1);
     log->open->rows[log->open->row_count - 1].old_id = old_id;
 }
 

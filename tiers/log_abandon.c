@@ -41,7 +41,7 @@ static void abandon_record(struct engine *engine, const struct batch_row *row)
     } else if (slot.ref != NULL) {
         struct entry *entry = arena_at(&engine->arena, *slot.ref);
         check(!entry_is_dry(entry));
-        log_count_live(space, entry_record_bytes(entry), -1);
+        log_count_entry(space->engine, entry, -1);
         entry_set_id(entry, 0);
         log_queue(space, entry, row->hash);
     }

@@ -41,6 +41,9 @@ void lru_remove(struct lru *list, const struct arena *arena, uint32_t ref)
 {
     const uint32_t *links = links_at(arena, ref);
     check(list->items > 0);
+    if (list->cursor == ref) {
+        list->cursor = links[NEWER];
+    }
     patch(list, arena, links, links[OLDER], links[NEWER]);
     list->items--;
 }
@@ -50,6 +53,9 @@ void lru_substitute(struct lru *list, const struct arena *arena,
 {
     const uint32_t *old_links = links_at(arena, old_ref);
     uint32_t *links = links_at(arena, new_ref);
+    if (list->cursor == old_ref) {
+        list->cursor = new_ref;
+    }
     links[NEWER] = old_links[NEWER];
     links[OLDER] = old_links[OLDER];
     patch(list, arena, links, new_ref, new_ref);

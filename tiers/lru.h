@@ -8,6 +8,8 @@
 struct lru {
     uint32_t head, tail; /* references, 0: empty */
     uint64_t items;
+    uint32_t cursor; /* somebody walks the list, and goes on here; 0: nobody,
+                        or the head is behind */
 };
 
 void lru_push_head(struct lru *list, const struct arena *arena, uint32_t ref);

@@ -1,4 +1,5 @@
-/* Sinking under memory pressure, in slices, and after commits.
+/* Sinking: one entry of a shelf, under memory pressure in slices, and after
+ * commits.
  *
  * The coldest go first: the tail of the cold list, refilled from the tail of
  * the hot list so that hot holds at most HOT_SHARE of the RAM values take.
@@ -22,29 +23,12 @@ static struct index_slot slot_of(
     return slot;
 }
 
-/* A pinned entry at the tail is given another round. */
-static bool skip_pinned(struct shelf *shelf, struct lru *list)
+/* A cold entry one step further: it is dropped from RAM when its record is in
+ * the store, else waits for that in the sinking list. False: it cannot now. */
+static bool sink_cold(struct shelf *shelf, uint32_t ref)
 {
     struct engine *engine = shelf->space->engine;
-    struct entry *entry = arena_at(&engine->arena, list->tail);
-    if (!(entry->bits & ENTRY_PINNED)) {
-        return false;
-    }
-    uint32_t ref = list->tail;
-    lru_remove(list, &engine->arena, ref);
-    lru_push_head(list, &engine->arena, ref);
-    return true;
-}
-
-/* The tail of the cold list one step down. False: nothing can be done now. */
-static bool sink_cold_tail(struct shelf *shelf)
-{
-    struct engine *engine = shelf->space->engine;
-    uint32_t ref = shelf->cold.tail;
     uint64_t hash = 0;
-    if (skip_pinned(shelf, &shelf->cold)) {
-        return true;
-    }
     struct index_slot slot = slot_of(shelf, ref, &hash);
     struct entry *entry = arena_at(&engine->arena, ref);
     uint64_t id = entry_id_of(entry);
@@ -68,51 +52,104 @@ static bool sink_cold_tail(struct shelf *shelf)
     return true;
 }
 
-static bool sink_hot_tail(struct shelf *shelf)
+static void drop(struct shelf *shelf, uint32_t ref)
 {
+    struct engine *engine = shelf->space->engine;
+    enum tier tier = entry_tier_of(arena_at(&engine->arena, ref));
     uint64_t hash = 0;
-    if (!skip_pinned(shelf, &shelf->hot)) {
-        sink_to_cold(shelf->space, slot_of(shelf, shelf->hot.tail, &hash));
-    }
-    return true;
+    struct index_slot slot = slot_of(shelf, ref, &hash);
+    shelf->namespace->evicted[tier]++;
+    db_evict_entry(shelf->space, hash, slot);
 }
 
-/* Without a dry tier: what the policy allows is dropped. */
-static bool evict_tail(struct shelf *shelf)
+static bool drops(const struct shelf *shelf)
+{
+    return shelf->namespace->policy.eviction != EVICTION_NONE;
+}
+
+static bool sink_hot(struct shelf *shelf, uint32_t ref)
+{
+    struct engine *engine = shelf->space->engine;
+    unsigned tiers = shelf->namespace->policy.tiers;
+    uint64_t hash = 0;
+    if (TIERS_HAS(tiers, TIER_COLD)) {
+        sink_to_cold(shelf->space, slot_of(shelf, ref, &hash));
+        return true;
+    }
+    if (TIERS_HAS(tiers, TIER_DRY)) {
+        if (!log_has_room(engine)) {
+            return false;
+        }
+        const struct entry *entry =
+            sink_to_cold(shelf->space, slot_of(shelf, ref, &hash));
+        return sink_cold(shelf, arena_ref(&engine->arena, entry));
+    }
+    if (drops(shelf)) {
+        drop(shelf, ref);
+    }
+    return drops(shelf);
+}
+
+bool sink_from(struct shelf *shelf, enum tier tier)
+{
+    uint32_t ref = shelf_victim(shelf, tier);
+    if (ref == 0) {
+        return false;
+    }
+    if (tier == TIER_HOT) {
+        return sink_hot(shelf, ref);
+    }
+    if (tier == TIER_COLD &&
+        TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY)) {
+        return sink_cold(shelf, ref);
+    }
+    if (drops(shelf)) {
+        drop(shelf, ref);
+    }
+    return drops(shelf);
+}
+
+/* ---- under memory pressure ---- */
+
+/* Of the default namespace without a dry tier, what maxmemory-policy allows
+ * is dropped. */
+static bool evict_by_policy(struct shelf *shelf)
 {
     struct engine *engine = shelf->space->engine;
     enum engine_policy policy = engine->options.policy;
-    struct lru *list = shelf->cold.items > 0 ? &shelf->cold : &shelf->hot;
-    uint64_t hash = 0;
-    if (policy == ENGINE_NOEVICTION || skip_pinned(shelf, list)) {
-        return policy != ENGINE_NOEVICTION;
+    enum tier tier = shelf->cold.items > 0 ? TIER_COLD : TIER_HOT;
+    if (policy == ENGINE_NOEVICTION) {
+        return false;
     }
+    uint32_t ref = shelf_victim(shelf, tier);
     bool only_expiring = policy >= ENGINE_VOLATILE_LRU;
-    uint32_t ref = list->tail;
     for (unsigned looked = 0; only_expiring && ref != 0; looked++) {
         const struct entry *entry = arena_at(&engine->arena, ref);
-        if (entry->bits & ENTRY_HAS_EXPIRY) {
+        if ((entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_PINNED)) ==
+            ENTRY_HAS_EXPIRY) {
             break;
         }
         ref = looked < 256 ? lru_newer(&engine->arena, ref) : 0;
     }
-    if (ref == 0) {
-        return false;
+    if (ref != 0) {
+        drop(shelf, ref);
     }
-    struct index_slot slot = slot_of(shelf, ref, &hash);
-    db_evict_entry(shelf->space, hash, slot);
-    return true;
+    return ref != 0;
 }
 
-static bool uses_ram(const struct shelf *shelf)
+/* Could the shelf give RAM up? */
+static bool can_give(const struct shelf *shelf)
 {
-    return shelf->cold.items + shelf->hot.items > 0;
+    bool last = !TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY);
+    return shelf_peek(shelf, TIER_COLD) + shelf_peek(shelf, TIER_HOT) != 0 &&
+           !(last && !drops(shelf));
 }
 
 static uint32_t tail_idle(const struct shelf *shelf)
 {
     const struct engine *engine = shelf->space->engine;
-    uint32_t ref = shelf->cold.tail != 0 ? shelf->cold.tail : shelf->hot.tail;
+    uint32_t ref = shelf_peek(shelf, TIER_COLD);
+    ref = ref != 0 ? ref : shelf_peek(shelf, TIER_HOT);
     const struct entry *entry = arena_at(&engine->arena, ref);
     uint32_t now = access_tick(engine->now_ms);
     return (now - (entry->access >> ACCESS_FREQUENCY_BITS)) & ACCESS_TICK_MASK;
@@ -124,10 +161,10 @@ static struct shelf *coldest_shelf(struct engine *engine)
     struct shelf *coldest = NULL;
     uint32_t most_idle = 0;
     for (unsigned i = 0; i < engine->options.databases; i++) {
-        for (struct shelf *shelf = engine->dbs[i].space->shelf; shelf != NULL;
-             shelf = shelf->next) {
-            uint32_t idle = uses_ram(shelf) ? tail_idle(shelf) : 0;
-            if (uses_ram(shelf) && (coldest == NULL || idle > most_idle)) {
+        for (struct shelf *shelf = engine->dbs[i].space->first_shelf;
+             shelf != NULL; shelf = shelf->next) {
+            uint32_t idle = can_give(shelf) ? tail_idle(shelf) : 0;
+            if (can_give(shelf) && (coldest == NULL || idle > most_idle)) {
                 coldest = shelf;
                 most_idle = idle;
             }
@@ -142,16 +179,17 @@ static bool sink_one(struct engine *engine)
     if (shelf == NULL) {
         return false;
     }
-    if (engine->log.store == NULL) {
-        return evict_tail(shelf);
+    if (engine->log.store == NULL &&
+        shelf->namespace == engine->namespaces.fallback) {
+        return evict_by_policy(shelf);
     }
     uint64_t hot = shelf->tier[TIER_HOT].bytes;
     uint64_t ram = hot + shelf->tier[TIER_COLD].bytes;
     bool refill = shelf->cold.items == 0 || hot > ram / 16 * HOT_SHARE_16THS;
-    if (refill && shelf->hot.items > 0) {
-        return sink_hot_tail(shelf);
+    if (refill && shelf->tier[TIER_HOT].items > 0) {
+        return sink_from(shelf, TIER_HOT);
     }
-    return shelf->cold.items > 0 && sink_cold_tail(shelf);
+    return sink_from(shelf, TIER_COLD);
 }
 
 void sink_turn(struct engine *engine, uint64_t deadline_us)
@@ -193,8 +231,8 @@ static void drop_committed(struct shelf *shelf)
 void sink_committed(struct engine *engine)
 {
     for (unsigned i = 0; i < engine->options.databases; i++) {
-        for (struct shelf *shelf = engine->dbs[i].space->shelf; shelf != NULL;
-             shelf = shelf->next) {
+        for (struct shelf *shelf = engine->dbs[i].space->first_shelf;
+             shelf != NULL; shelf = shelf->next) {
             drop_committed(shelf);
         }
     }

@@ -11,7 +11,7 @@ struct space *space_create(struct engine *engine, struct db *db)
     index_init(
         &space->index, &engine->arena, engine->secret, &engine->index_bytes);
     wheel_init(&space->wheel, engine->now_ms);
-    space->shelf = shelf_create(space);
+    shelf_for(space, engine->namespaces.fallback);
     return space;
 }
 
@@ -38,7 +38,7 @@ uint64_t space_hash(const struct space *space, const struct entry *entry)
 uint64_t space_tier_items(const struct space *space, enum tier tier)
 {
     uint64_t items = 0;
-    for (const struct shelf *shelf = space->shelf; shelf != NULL;
+    for (const struct shelf *shelf = space->first_shelf; shelf != NULL;
          shelf = shelf->next) {
         items += shelf->tier[tier].items;
     }
@@ -51,12 +51,22 @@ size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref)
     return arena_slot_bytes(&engine->arena, ref) + entry_outside_bytes(entry);
 }
 
-static uint32_t make_entry(struct engine *engine, const struct entry_spec *spec)
+static uint32_t make_entry(struct shelf *shelf, const struct entry_spec *spec)
 {
+    struct engine *engine = shelf->space->engine;
+    struct entry_spec changed;
+    uint16_t bits = shelf_bits(shelf, spec->bits);
+    if (bits != spec->bits) {
+        changed = *spec;
+        changed.bits = bits;
+        spec = &changed;
+    }
     uint32_t ref = arena_alloc(&engine->arena, entry_slot_size(spec));
     /* engine_admit refuses writes before the range is used up. */
     check(ref != 0);
-    entry_write(arena_at(&engine->arena, ref), spec);
+    struct entry *entry = arena_at(&engine->arena, ref);
+    entry_write(entry, spec);
+    entry->shelf = shelf->number;
     return ref;
 }
 
@@ -64,9 +74,9 @@ struct entry *space_insert(
     struct space *space, uint64_t hash, const struct entry_spec *spec)
 {
     struct engine *engine = space->engine;
-    uint32_t ref = make_entry(engine, spec);
+    struct shelf *shelf = shelf_for(space, namespace_find(engine, spec->key));
+    uint32_t ref = make_entry(shelf, spec);
     struct entry *entry = arena_at(&engine->arena, ref);
-    entry->shelf = space->shelf->number;
     shelf_link(engine, ref);
     if (entry->bits & ENTRY_HAS_EXPIRY) {
         wheel_add(&space->wheel, &engine->arena, ref);
@@ -96,17 +106,17 @@ static void relink_wheel(struct space *space, uint32_t old_ref, uint32_t ref)
     }
 }
 
-struct entry *space_replace(struct space *space, struct index_slot slot,
+static struct entry *replace_on(struct shelf *shelf, struct index_slot slot,
     const struct entry_spec *spec, enum link_at where)
 {
+    struct space *space = shelf->space;
     struct engine *engine = space->engine;
     uint32_t old_ref = *slot.ref;
     struct entry *old = arena_at(&engine->arena, old_ref);
-    uint32_t ref = make_entry(engine, spec);
+    uint32_t ref = make_entry(shelf, spec);
     struct blob *old_blob = entry_blob(old);
     struct value *old_live = entry_live(old);
     struct entry *entry = arena_at(&engine->arena, ref);
-    entry->shelf = old->shelf;
     shelf_count(engine, old_ref, -1);
     shelf_relink(engine, old_ref, ref, where);
     relink_wheel(space, old_ref, ref);
@@ -120,6 +130,57 @@ struct entry *space_replace(struct space *space, struct index_slot slot,
     *slot.ref = ref;
     arena_free(&engine->arena, old_ref);
     return entry;
+}
+
+struct entry *space_replace(struct space *space, struct index_slot slot,
+    const struct entry_spec *spec, enum link_at where)
+{
+    struct engine *engine = space->engine;
+    const struct entry *old = arena_at(&engine->arena, *slot.ref);
+    return replace_on(shelf_of(engine, old), slot, spec, where);
+}
+
+/* Same bytes, other shelf. */
+static void reshelve(struct engine *engine, struct shelf *shelf, uint32_t ref)
+{
+    struct entry *entry = arena_at(&engine->arena, ref);
+    shelf_count(engine, ref, -1);
+    shelf_unlink(engine, ref);
+    if (entry_tier_of(entry) == TIER_HOT) {
+        entry->bits &= (uint16_t)~ENTRY_MAIN;
+    }
+    entry->bits = shelf_bits(shelf, entry->bits);
+    entry->shelf = shelf->number;
+    shelf_link(engine, ref);
+    shelf_count(engine, ref, 1);
+}
+
+void space_rehome(struct space *space, uint32_t ref)
+{
+    struct engine *engine = space->engine;
+    struct entry *entry = arena_at(&engine->arena, ref);
+    struct shelf *shelf =
+        shelf_for(space, namespace_find(engine, entry_key_of(entry)));
+    bool recorded = entry_id_of(entry) != 0;
+    if (shelf == shelf_of(engine, entry)) {
+        return;
+    }
+    if (recorded) {
+        log_count_entry(engine, entry, -1);
+    }
+    if (entry_is_dry(entry) &&
+        shelf->links_dry != entry_has_links(entry->bits)) {
+        struct entry_spec spec;
+        struct index_slot slot =
+            index_find_ref(&space->index, space_hash(space, entry), ref);
+        entry_describe(entry, &spec);
+        entry = replace_on(shelf, slot, &spec, LINK_HEAD);
+    } else {
+        reshelve(engine, shelf, ref);
+    }
+    if (recorded) {
+        log_count_entry(engine, entry, 1);
+    }
 }
 
 static void free_entry(struct engine *engine, uint32_t ref)
@@ -188,13 +249,28 @@ bool space_clear(struct space *space, unsigned budget)
     return space->index.count == 0;
 }
 
+void space_retire(struct space *space)
+{
+    for (struct shelf *shelf = space->first_shelf; shelf != NULL;
+         shelf = shelf->next) {
+        struct namespace *namespace = shelf->namespace;
+        for (unsigned tier = 0; tier < 3; tier++) {
+            namespace->tier[tier].items -= shelf->tier[tier].items;
+            namespace->tier[tier].bytes -= shelf->tier[tier].bytes;
+        }
+        namespace->sinking.items -= shelf->sinking_now.items;
+        namespace->sinking.bytes -= shelf->sinking_now.bytes;
+        namespace->disk_bytes -= shelf->live_bytes;
+        shelf_leave_namespace(shelf);
+    }
+}
+
 void space_destroy(struct space *space)
 {
-    while (space->shelf != NULL) {
-        struct shelf *shelf = space->shelf;
-        space->shelf = shelf->next;
-        shelf_destroy(shelf);
+    while (space->first_shelf != NULL) {
+        shelf_destroy(space->first_shelf);
     }
+    free(space->shelves);
     index_finish(&space->index);
     free(space);
 }
@@ -204,6 +280,7 @@ struct recount {
     uint64_t expiring;
     uint64_t live_records, live_bytes;
     struct engine_tier_stats (*tier)[3]; /* by number of the shelf */
+    uint64_t *linked;                    /* dry entries in a list, likewise */
 };
 
 static void on_recount(void *context, uint32_t ref, uint64_t hash)
@@ -217,6 +294,8 @@ static void on_recount(void *context, uint32_t ref, uint64_t hash)
     check(space_of(engine, entry) == recount->space);
     tier->items++;
     tier->bytes += entry_memory_bytes_at(engine, ref);
+    recount->linked[entry->shelf] +=
+        entry_is_dry(entry) && entry_has_links(entry->bits);
     recount->expiring += (entry->bits & ENTRY_HAS_EXPIRY) ? 1 : 0;
     if (entry_id_of(entry) != 0) {
         recount->live_records++;
@@ -224,14 +303,20 @@ static void on_recount(void *context, uint32_t ref, uint64_t hash)
     }
 }
 
-static void shelf_sane(
-    const struct shelf *shelf, const struct engine_tier_stats *tier)
+static void shelf_sane(const struct shelf *shelf,
+    const struct engine_tier_stats *tier, uint64_t linked)
 {
+    uint64_t hot = shelf->hot.items;
+    unsigned more = shelf_more_lists(shelf);
+    for (unsigned i = 0; i < more; i++) {
+        hot += shelf->more[i].items;
+    }
     for (unsigned i = 0; i < 3; i++) {
         check(tier[i].items == shelf->tier[i].items);
         check(tier[i].bytes == shelf->tier[i].bytes);
     }
-    check(shelf->hot.items == shelf->tier[TIER_HOT].items);
+    check(hot == shelf->tier[TIER_HOT].items);
+    check(shelf->dry.items == linked);
     check(shelf->cold.items + shelf->sinking.items ==
           shelf->tier[TIER_COLD].items);
 }
@@ -242,16 +327,23 @@ void space_sane(const struct space *space)
     uint64_t position = 0;
     recount.tier =
         xcalloc(space->engine->shelf_capacity, sizeof(*recount.tier));
+    recount.linked =
+        xcalloc(space->engine->shelf_capacity, sizeof(*recount.linked));
     index_sane(&space->index);
     do {
         position = index_scan(&space->index, position, on_recount, &recount);
     } while (position != 0);
-    for (const struct shelf *shelf = space->shelf; shelf != NULL;
+    uint64_t live_bytes = 0;
+    for (const struct shelf *shelf = space->first_shelf; shelf != NULL;
          shelf = shelf->next) {
-        shelf_sane(shelf, recount.tier[shelf->number]);
+        shelf_sane(
+            shelf, recount.tier[shelf->number], recount.linked[shelf->number]);
+        live_bytes += shelf->live_bytes;
     }
+    check(live_bytes == space->live_bytes);
     check(recount.live_records == space->live_records);
     check(recount.live_bytes == space->live_bytes);
     check(recount.expiring == space->wheel.items);
     free(recount.tier);
+    free(recount.linked);
 }

@@ -14,7 +14,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
     const struct log *log = &engine->log;
     *stats = engine->counters;
     for (unsigned i = 0; i < engine->options.databases; i++) {
-        for (const struct shelf *shelf = engine->dbs[i].space->shelf;
+        for (const struct shelf *shelf = engine->dbs[i].space->first_shelf;
              shelf != NULL; shelf = shelf->next) {
             add_tiers(stats->tier, shelf->tier);
         }

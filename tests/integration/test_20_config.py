@@ -12,7 +12,7 @@ from support.server import wait_until
 from support.settings import DIFFERENT, ask, settings
 
 # Larder has these and Redis has not.
-OURS = {"dry-dir", "dry-maxsize", "dry-readers"}
+OURS = {"dry-dir", "dry-maxsize", "dry-readers", "namespace", "tier-defaults"}
 
 LARDER_CONFIG = ['save ""', "enable-debug-command yes"]
 ORACLE_CONFIG = ["enable-debug-command yes"]

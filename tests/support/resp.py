@@ -28,6 +28,36 @@ def encode(*args):
     return b"".join(parts)
 
 
+def decode(reply):
+    """A whole raw reply as a Python value."""
+    value, rest = decode_one(reply)
+    assert rest == b"", rest
+    return value
+
+
+def decode_one(reply):
+    line, rest = reply.split(b"\r\n", 1)
+    kind, text = line[:1], line[1:]
+    if kind == b"-":
+        raise ValueError(text.decode())
+    if kind == b":":
+        return int(text), rest
+    if kind in (b"+", b"#", b",", b"_"):
+        return text or None, rest
+    size = int(text)
+    if size < 0:
+        return None, rest
+    if kind in (b"$", b"="):
+        return rest[:size], rest[size + 2:]
+    items = []
+    for _ in range(size * AGGREGATES[kind]):
+        item, rest = decode_one(rest)
+        items.append(item)
+    if kind == b"%":
+        return dict(zip(items[::2], items[1::2])), rest
+    return items, rest
+
+
 class Connection:
     """A socket to a server, TCP (port) or Unix (path)."""
 
@@ -60,6 +90,11 @@ class Connection:
         """Sends one command; its raw reply."""
         self.send(encode(*args))
         return self.read_reply()
+
+    def value(self, *args):
+        """Sends one command; its reply as a Python value. A map is a dict, an
+        error an exception."""
+        return decode(self.command(*args))
 
     def inline(self, line):
         """Sends one inline command; its raw reply."""

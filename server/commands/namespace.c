@@ -1,0 +1,211 @@
+/* NAMESPACE: rules for the keys that begin with a prefix. What they may say is
+ * in tiers/namespace_options.def; they are part of the configuration. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/config_apply.h"
+#include "server/config_namespace.h"
+#include "server/directive.h"
+#include "server/server.h"
+
+/* Argument `index` as a C string, or NULL after an error: it has a NUL. */
+static char *arg_text(struct request *request, int index)
+{
+    struct bytes value = request->argv[index];
+    if (value.size > 0 && memchr(value.data, '\0', value.size) != NULL) {
+        reply_error(request->reply, "ERR argument must not hold a NUL byte");
+        return NULL;
+    }
+    char *text = scratch_alloc(request->scratch, value.size + 1);
+    if (value.size > 0) {
+        memcpy(text, value.data, value.size);
+    }
+    text[value.size] = '\0';
+    return text;
+}
+
+static void error_no_namespace(struct request *request, const char *prefix)
+{
+    reply_error(request->reply, "ERR there is no namespace '%.128s'", prefix);
+}
+
+void cmd_namespace_list(struct request *request)
+{
+    const struct config *config = &request->server->config;
+    bool with_default = false;
+    for (unsigned i = 0; i < config->namespace_count; i++) {
+        with_default |= config->namespaces[i].prefix[0] == '\0';
+    }
+    reply_array(request->reply, config->namespace_count + !with_default);
+    if (!with_default) {
+        reply_bulk_text(request->reply, "");
+    }
+    for (unsigned i = 0; i < config->namespace_count; i++) {
+        reply_bulk_text(request->reply, config->namespaces[i].prefix);
+    }
+}
+
+void cmd_namespace_get(struct request *request)
+{
+    struct namespace_options options;
+    const char *prefix = arg_text(request, 2);
+    if (prefix == NULL) {
+        return;
+    }
+    if (!config_namespace_options(&request->server->config, prefix, &options)) {
+        error_no_namespace(request, prefix);
+        return;
+    }
+    reply_map(request->reply, NAMESPACE_OPTION_COUNT);
+    for (unsigned i = 0; i < NAMESPACE_OPTION_COUNT; i++) {
+        char *value = namespace_option_text(&options, (enum namespace_option)i);
+        reply_bulk_text(
+            request->reply, namespace_option_name((enum namespace_option)i));
+        reply_bulk_text(request->reply, value);
+        free(value);
+    }
+}
+
+/* Puts a changed configuration into use, or answers why not. */
+static bool apply(struct request *request, struct config *wanted)
+{
+    const struct directive *culprit;
+    char reason[CONFIG_REASON_BYTES];
+    wanted->given[directive_row(directive_find("namespace"))] = true;
+    if (config_apply(request->server, wanted, &culprit, reason)) {
+        return true;
+    }
+    reply_error(request->reply, "ERR %s", reason);
+    return false;
+}
+
+void cmd_namespace_set(struct request *request)
+{
+    int count = request->argc - 3;
+    char **words =
+        scratch_alloc(request->scratch, (size_t)(count + 1) * sizeof(*words));
+    for (int i = -1; i < count; i++) {
+        words[i + 1] = arg_text(request, i + 3);
+        if (words[i + 1] == NULL) {
+            return;
+        }
+    }
+    struct config wanted;
+    char reason[CONFIG_REASON_BYTES];
+    config_copy(&wanted, &request->server->config);
+    if (!config_set_namespace(&wanted, words[0], words + 1, count, reason)) {
+        config_finish(&wanted);
+        reply_error(request->reply, "ERR %s", reason);
+        return;
+    }
+    if (apply(request, &wanted)) {
+        reply_ok(request->reply);
+    }
+}
+
+void cmd_namespace_del(struct request *request)
+{
+    struct config wanted;
+    const char *prefix = arg_text(request, 2);
+    if (prefix == NULL) {
+        return;
+    }
+    config_copy(&wanted, &request->server->config);
+    if (!config_remove_namespace(&wanted, prefix)) {
+        config_finish(&wanted);
+        reply_integer(request->reply, 0);
+        return;
+    }
+    if (apply(request, &wanted)) {
+        reply_integer(request->reply, 1);
+    }
+}
+
+static void reply_figure(struct reply *reply, const char *name, uint64_t value)
+{
+    reply_bulk_text(reply, name);
+    reply_integer(reply, (int64_t)value);
+}
+
+static void reply_stats(
+    struct reply *reply, const struct namespace_stats *stats)
+{
+    static const enum tier tiers[] = {TIER_HOT, TIER_COLD, TIER_DRY};
+    reply_map(reply, 10);
+    for (unsigned i = 0; i < 3; i++) {
+        char name[32];
+        enum tier tier = tiers[i];
+        snprintf(name, sizeof(name), "%s_keys", tier_name(tier));
+        reply_figure(reply, name, stats->tier[tier].items);
+        snprintf(name, sizeof(name), "%s_bytes", tier_name(tier));
+        reply_figure(reply, name, stats->tier[tier].bytes);
+        snprintf(name, sizeof(name), "%s_evicted", tier_name(tier));
+        reply_figure(reply, name, stats->evicted[tier]);
+    }
+    reply_figure(reply, "disk_bytes", stats->disk_bytes);
+}
+
+static void reply_all_stats(struct request *request)
+{
+    const struct config *config = &request->server->config;
+    struct namespace_stats stats;
+    size_t count = 0;
+    size_t mark = reply_begin(request->reply);
+    check(engine_namespace_stats(request->engine, bytes_of("", 0), &stats));
+    reply_bulk_text(request->reply, "");
+    reply_stats(request->reply, &stats);
+    count++;
+    for (unsigned i = 0; i < config->namespace_count; i++) {
+        const char *prefix = config->namespaces[i].prefix;
+        if (*prefix != '\0' && engine_namespace_stats(request->engine,
+                                   bytes_of(prefix, strlen(prefix)), &stats)) {
+            reply_bulk_text(request->reply, prefix);
+            reply_stats(request->reply, &stats);
+            count++;
+        }
+    }
+    reply_end(request->reply, mark, REPLY_MAP, count);
+}
+
+void cmd_namespace_stats(struct request *request)
+{
+    struct namespace_stats stats;
+    if (request->argc > 3) {
+        error_syntax(request);
+        return;
+    }
+    if (request->argc == 2) {
+        reply_all_stats(request);
+        return;
+    }
+    if (!engine_namespace_stats(request->engine, request->argv[2], &stats)) {
+        const char *prefix = arg_text(request, 2);
+        if (prefix != NULL) {
+            error_no_namespace(request, prefix);
+        }
+        return;
+    }
+    reply_stats(request->reply, &stats);
+}
+
+void cmd_namespace_help(struct request *request)
+{
+    static const char *const lines[] = {
+        "DEL <prefix>",
+        "    Take the rules of <prefix> away. Its keys stay, under the rules "
+        "of the",
+        "    next shorter prefix. Answers how many namespaces are gone.",
+        "GET <prefix>",
+        "    All options in use for <prefix>.",
+        "LIST",
+        "    The prefixes that have rules, and the empty one.",
+        "SET <prefix> <option> <value> [<option> <value> ...]",
+        "    Create a namespace or change options of it. The value DEFAULT "
+        "takes an",
+        "    option back.",
+        "STATS [<prefix>]",
+        "    Keys and bytes by tier, of one namespace or of all.",
+        NULL,
+    };
+    help_reply(request, lines);
+}

@@ -1,0 +1,98 @@
+/* Namespaces: key prefixes with rules of their own. The longest prefix that a
+ * key begins with is its namespace; the empty one is the default.
+ *
+ * What can be said of a namespace is in namespace_options.def, one row an
+ * option. Texts become struct namespace_options here, for whoever configures
+ * (any thread); the engine takes a whole list of them
+ * (engine_set_namespaces). */
+#ifndef LARDER_TIERS_NAMESPACE_H
+#define LARDER_TIERS_NAMESPACE_H
+
+#include "tiers/engine.h"
+
+#define NAMESPACES_MAX 1000
+#define NAMESPACE_PREFIX_MAX 512
+#define NAMESPACE_REASON_BYTES 256
+
+enum namespace_option {
+#define OPTION(id, ...) NAMESPACE_##id,
+#include "tiers/namespace_options.def"
+#undef OPTION
+    NAMESPACE_OPTION_COUNT
+};
+
+/* NAMESPACE_EVICTION: who leaves a tier that is full. */
+enum namespace_eviction {
+    EVICTION_LRU,
+    EVICTION_LFU,
+    EVICTION_FIFO,
+    EVICTION_RANDOM,
+    EVICTION_TTL,
+    EVICTION_S3_FIFO,
+    EVICTION_NONE,
+};
+
+/* NAMESPACE_TIERS: a bit an enum tier. */
+#define TIERS_HAS(set, tier) (((set) >> (tier)) & 1)
+
+struct namespace_options {
+    int64_t value[NAMESPACE_OPTION_COUNT];
+    uint64_t given; /* a bit an option: set, not the default */
+};
+
+/* Nothing given, the built-in defaults. */
+void namespace_options_init(struct namespace_options *options);
+/* Reads "<option> <value> ..." over what is there; the value "default" takes
+ * back what was given. False, with a reason that
+ * names the option and nothing changed, when there is anything wrong. */
+bool namespace_options_parse(struct namespace_options *options,
+    char *const *words, int count, char reason[NAMESPACE_REASON_BYTES]);
+/* What is given in `options`, and for the rest what `defaults` say. */
+void namespace_options_merge(struct namespace_options *merged,
+    const struct namespace_options *options,
+    const struct namespace_options *defaults);
+/* Whether the options, merged, can be used together. */
+bool namespace_options_check(const struct namespace_options *merged,
+    char reason[NAMESPACE_REASON_BYTES]);
+
+const char *namespace_option_name(enum namespace_option option);
+/* The option's value as it is written in the file: heap. */
+char *namespace_option_text(
+    const struct namespace_options *options, enum namespace_option option);
+/* All that is given, "<option> <value> ...": heap. */
+char *namespace_options_text(const struct namespace_options *options);
+
+/* ---- in the engine ---- */
+
+struct namespace_setting {
+    struct bytes prefix;
+    struct namespace_options options; /* merged and checked */
+};
+
+/* The namespaces there are from now on; the one with the empty prefix must be
+ * among them. Prefixes differ. Keys move to their new namespace, and tiers
+ * shrink to new limits, in slices (engine_turn). */
+void engine_set_namespaces(struct engine *engine,
+    const struct namespace_setting *settings, unsigned count);
+/* True while keys are still on their way to their new namespace. */
+bool engine_namespaces_settling(const struct engine *engine);
+
+struct namespace_stats {
+    struct engine_tier_stats tier[3];
+    uint64_t disk_bytes; /* its live records */
+    uint64_t evicted[3]; /* by the tier they were in */
+};
+/* By prefix; false when there is none. */
+bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
+    struct namespace_stats *stats);
+/* The prefix of the namespace that `key` belongs to; borrowed until
+ * engine_set_namespaces. */
+struct bytes engine_namespace_of(const struct engine *engine, struct bytes key);
+
+/* Lets go what is above a limit: after each command, when engine_over says
+ * that there is something to do. At most a few entries a call; engine_turn
+ * does the rest. */
+bool engine_over(const struct engine *engine);
+void engine_trim(struct engine *engine, int64_t now_ms);
+
+#endif

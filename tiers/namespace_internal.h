@@ -1,0 +1,47 @@
+/* Namespaces as the files of tiers/ see them. Included by engine_internal.h
+ * only. */
+#ifndef LARDER_TIERS_NAMESPACE_INTERNAL_H
+#define LARDER_TIERS_NAMESPACE_INTERNAL_H
+
+#include "tiers/namespace.h"
+
+/* A namespace's options as they are needed where keys are handled. */
+struct policy {
+    uint8_t tiers; /* a bit an enum tier; without dry when there is no store */
+    enum namespace_eviction eviction;
+    uint64_t max_bytes[3], max_items[3]; /* by tier; UINT64_MAX: no limit */
+};
+
+struct namespace
+{
+    char *prefix;
+    size_t prefix_size;
+    unsigned number;          /* in engine->namespaces and space->shelves */
+    struct namespace *parent; /* the longest other one that begins it */
+    bool gone;                /* taken away; keys are leaving its shelves */
+    bool over;                /* in engine->over */
+    struct namespace *next_over;
+    struct policy policy;
+    struct shelf *shelves; /* in all spaces that are in use */
+    struct engine_tier_stats tier[3];
+    struct engine_tier_stats sinking; /* of the cold ones */
+    uint64_t disk_bytes;
+    uint64_t evicted[3];
+};
+
+/* All of them; sorted ones by prefix, for looking up. */
+struct namespaces {
+    struct namespace **all; /* by number, NULL: free */
+    unsigned capacity;
+    struct namespace **sorted;
+    unsigned count;             /* of the sorted ones */
+    struct namespace *fallback; /* the one with the empty prefix */
+    struct namespace *over;     /* some tier holds more than it may */
+    struct {                    /* keys on their way to their namespace */
+        bool running, again;
+        unsigned database;
+        uint64_t position;
+    } rehome;
+};
+
+#endif

@@ -1,0 +1,306 @@
+/* Options of a namespace as texts and as numbers. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "tiers/namespace.h"
+#include "tiers/unit.h"
+
+struct choice {
+    const char *name;
+    int64_t value;
+};
+
+static const struct choice tiers_choices[] = {{"hot", 1 << TIER_HOT},
+    {"cold", 1 << TIER_COLD}, {"dry", 1 << TIER_DRY}, {NULL, 0}};
+static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU},
+    {"lfu", EVICTION_LFU}, {"fifo", EVICTION_FIFO}, {"random", EVICTION_RANDOM},
+    {"ttl", EVICTION_TTL}, {"s3-fifo", EVICTION_S3_FIFO},
+    {"none", EVICTION_NONE}, {NULL, 0}};
+
+enum option_kind { OF_BYTES, OF_COUNT, OF_DURATION, OF_WORD, OF_SET };
+
+struct row {
+    const char *name;
+    enum option_kind kind;
+    const struct choice *choices; /* OF_WORD, OF_SET */
+    const char *wanted;           /* what a value looks like */
+    int64_t low, high;
+    const char *initial;
+};
+
+#define AS_BYTES OF_BYTES, NULL, "a size such as 64mb"
+#define AS_COUNT OF_COUNT, NULL, "a number"
+#define AS_DURATION OF_DURATION, NULL, "a duration such as 500ms, 4s or 3m"
+#define AS_TIERS OF_SET, tiers_choices, "some of hot, cold and dry"
+#define AS_EVICTION                                                            \
+    OF_WORD, eviction_choices,                                                 \
+        "one of lru, lfu, fifo, random, ttl, s3-fifo and none"
+
+static const struct row rows[] = {
+#define OPTION(id, name, kind, low, high, initial)                             \
+    [NAMESPACE_##id] = {name, AS_##kind, low, high, initial},
+#include "tiers/namespace_options.def"
+#undef OPTION
+};
+
+/* ---- one value ---- */
+
+static const struct choice *find_choice(
+    const struct choice *choices, const char *name, size_t size)
+{
+    for (; choices->name != NULL; choices++) {
+        if (strlen(choices->name) == size &&
+            strncasecmp(choices->name, name, size) == 0) {
+            return choices;
+        }
+    }
+    return NULL;
+}
+
+/* "a,b,c", each at most once. */
+static bool parse_set(
+    const struct choice *choices, const char *text, int64_t *value)
+{
+    int64_t set = 0;
+    for (;;) {
+        size_t size = strcspn(text, ",");
+        const struct choice *choice = find_choice(choices, text, size);
+        if (choice == NULL || (set & choice->value)) {
+            return false;
+        }
+        set |= choice->value;
+        text += size;
+        if (*text == '\0') {
+            *value = set;
+            return true;
+        }
+        text++;
+    }
+}
+
+static bool parse_word(
+    const struct choice *choices, const char *text, int64_t *value)
+{
+    const struct choice *choice = find_choice(choices, text, strlen(text));
+    if (choice == NULL) {
+        return false;
+    }
+    *value = choice->value;
+    return true;
+}
+
+static bool parse_value(const struct row *row, const char *text, int64_t *value)
+{
+    switch (row->kind) {
+    case OF_BYTES:
+        return unit_parse_bytes(text, value);
+    case OF_COUNT:
+        return unit_parse_count(text, value);
+    case OF_DURATION:
+        return unit_parse_duration(text, value);
+    case OF_WORD:
+        return parse_word(row->choices, text, value);
+    case OF_SET:
+        return parse_set(row->choices, text, value);
+    }
+    return false;
+}
+
+static void format_set(
+    const struct choice *choices, int64_t value, char *out, size_t size)
+{
+    size_t used = 0;
+    for (; choices->name != NULL; choices++) {
+        if (value & choices->value) {
+            used += (size_t)snprintf(out + used, size - used, "%s%s",
+                used > 0 ? "," : "", choices->name);
+        }
+    }
+}
+
+static void format_word(
+    const struct choice *choices, int64_t value, char *out, size_t size)
+{
+    while (choices->name != NULL && choices->value != value) {
+        choices++;
+    }
+    check(choices->name != NULL);
+    snprintf(out, size, "%s", choices->name);
+}
+
+#define VALUE_TEXT_BYTES 64
+_Static_assert(VALUE_TEXT_BYTES >= UNIT_TEXT_BYTES, "any value fits");
+
+static void format_value(
+    const struct row *row, int64_t value, char out[VALUE_TEXT_BYTES])
+{
+    switch (row->kind) {
+    case OF_BYTES:
+        unit_format_bytes(value, out);
+        return;
+    case OF_COUNT:
+        snprintf(out, VALUE_TEXT_BYTES, "%" PRId64, value);
+        return;
+    case OF_DURATION:
+        unit_format_duration(value, out);
+        return;
+    case OF_WORD:
+        format_word(row->choices, value, out, VALUE_TEXT_BYTES);
+        return;
+    case OF_SET:
+        format_set(row->choices, value, out, VALUE_TEXT_BYTES);
+        return;
+    }
+}
+
+/* ---- all of them ---- */
+
+void namespace_options_init(struct namespace_options *options)
+{
+    *options = (struct namespace_options){.given = 0};
+    for (unsigned i = 0; i < NAMESPACE_OPTION_COUNT; i++) {
+        check(parse_value(&rows[i], rows[i].initial, &options->value[i]));
+    }
+}
+
+static int find_row(const char *name)
+{
+    for (int i = 0; i < NAMESPACE_OPTION_COUNT; i++) {
+        if (strcasecmp(rows[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* One option at the beginning of `words`. How many words it took, or 0. */
+static int parse_option(struct namespace_options *options, char *const *words,
+    int count, char *reason)
+{
+    int number = find_row(words[0]);
+    if (number < 0) {
+        snprintf(
+            reason, NAMESPACE_REASON_BYTES, "unknown option '%.64s'", words[0]);
+        return 0;
+    }
+    const struct row *row = &rows[number];
+    int64_t value = 0;
+    if (count < 2) {
+        snprintf(reason, NAMESPACE_REASON_BYTES, "option '%s' needs a value",
+            row->name);
+        return 0;
+    }
+    if (strcasecmp(words[1], "default") == 0) {
+        check(parse_value(row, row->initial, &options->value[number]));
+        options->given &= ~(UINT64_C(1) << number);
+        return 2;
+    }
+    if (!parse_value(row, words[1], &value) || value < row->low ||
+        value > row->high) {
+        snprintf(reason, NAMESPACE_REASON_BYTES,
+            "option '%s': '%.64s' is not %s", row->name, words[1], row->wanted);
+        return 0;
+    }
+    options->value[number] = value;
+    options->given |= UINT64_C(1) << number;
+    return 2;
+}
+
+bool namespace_options_parse(struct namespace_options *options,
+    char *const *words, int count, char reason[NAMESPACE_REASON_BYTES])
+{
+    struct namespace_options wanted = *options;
+    for (int i = 0; i < count;) {
+        int used = parse_option(&wanted, words + i, count - i, reason);
+        if (used == 0) {
+            return false;
+        }
+        i += used;
+    }
+    *options = wanted;
+    return true;
+}
+
+static bool is_given(const struct namespace_options *options, unsigned option)
+{
+    return (options->given >> option) & 1;
+}
+
+void namespace_options_merge(struct namespace_options *merged,
+    const struct namespace_options *options,
+    const struct namespace_options *defaults)
+{
+    *merged = *options;
+    for (unsigned i = 0; i < NAMESPACE_OPTION_COUNT; i++) {
+        if (!is_given(options, i)) {
+            merged->value[i] = defaults->value[i];
+        }
+    }
+    merged->given |= defaults->given;
+}
+
+/* A limit of a tier that is not used would silently mean nothing. */
+static const struct {
+    enum namespace_option option;
+    enum tier tier;
+} tier_options[] = {
+    {NAMESPACE_COLD_BYTES, TIER_COLD},
+    {NAMESPACE_COLD_ITEMS, TIER_COLD},
+    {NAMESPACE_DRY_BYTES, TIER_DRY},
+    {NAMESPACE_DRY_ITEMS, TIER_DRY},
+};
+
+bool namespace_options_check(
+    const struct namespace_options *merged, char reason[NAMESPACE_REASON_BYTES])
+{
+    int64_t tiers = merged->value[NAMESPACE_TIERS];
+    if (!TIERS_HAS(tiers, TIER_HOT)) {
+        snprintf(reason, NAMESPACE_REASON_BYTES,
+            "option 'tiers': hot cannot be left out, writes go there");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof tier_options / sizeof tier_options[0]; i++) {
+        unsigned option = tier_options[i].option;
+        enum tier tier = tier_options[i].tier;
+        if (is_given(merged, option) && merged->value[option] != 0 &&
+            !TIERS_HAS(tiers, tier)) {
+            snprintf(reason, NAMESPACE_REASON_BYTES,
+                "option '%s' needs %s among 'tiers'", rows[option].name,
+                tier_name(tier));
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *namespace_option_name(enum namespace_option option)
+{
+    return rows[option].name;
+}
+
+char *namespace_option_text(
+    const struct namespace_options *options, enum namespace_option option)
+{
+    char text[VALUE_TEXT_BYTES];
+    format_value(&rows[option], options->value[option], text);
+    return xstrdup(text);
+}
+
+char *namespace_options_text(const struct namespace_options *options)
+{
+    size_t size = NAMESPACE_OPTION_COUNT * (VALUE_TEXT_BYTES + 32) + 1;
+    char *all = xmalloc(size);
+    size_t used = 0;
+    all[0] = '\0';
+    for (unsigned i = 0; i < NAMESPACE_OPTION_COUNT; i++) {
+        char text[VALUE_TEXT_BYTES];
+        if (is_given(options, i)) {
+            format_value(&rows[i], options->value[i], text);
+            used += (size_t)snprintf(all + used, size - used, "%s%s %s",
+                used > 0 ? " " : "", rows[i].name, text);
+        }
+    }
+    return all;
+}

@@ -4,13 +4,14 @@
 
 #include "tiers/index.h"
 #include "tiers/values/stream.h"
+#include "tiers/values/zset.h"
 
 const struct shape value_shape_list = {0, 1, SHAPE_BY_POSITION};
 const struct shape value_shape_set = {0, 1, SHAPE_BY_HASH};
 const struct shape value_shape_hash = {0, 2, SHAPE_BY_HASH};
 const struct shape value_shape_hash_expiring = {8, 2, SHAPE_BY_HASH};
 const struct shape value_shape_zset = {8, 1, SHAPE_BY_FIXED};
-const struct shape value_shape_zset_index = {8, 0, SHAPE_BY_HASH};
+const struct shape value_shape_zset_index = {8, 1, SHAPE_BY_HASH};
 const struct shape value_shape_stream = {16, 1, SHAPE_BY_FIXED};
 
 /* The value type table. */
@@ -167,23 +168,6 @@ static const char *decode_items(
     return at;
 }
 
-/* The members of a sorted set by their hashes. */
-static bool decode_index(struct value *value, const uint8_t *secret)
-{
-    struct tree_cursor at, place;
-    tree_at(&value->items, 0, &at);
-    for (bool more = value->items.count > 0; more; more = tree_next(&at)) {
-        struct element member;
-        struct bytes item = tree_item(&at);
-        element_read(item.data + value->items.shape->fixed, &member);
-        uint32_t hash = (uint32_t)index_hash(secret, element_text(&member));
-        struct bytes score = bytes_of(item.data, value->index.shape->fixed);
-        tree_seek(&value->index, hash, score, &place);
-        tree_insert(&place, hash, score);
-    }
-    return true;
-}
-
 struct value *value_decode(
     enum kind kind, struct bytes payload, const uint8_t *secret)
 {
@@ -194,8 +178,10 @@ struct value *value_decode(
         at = stream_decode(value->stream, at, end);
     }
     bool filled = value->items.count > 0 || value->stream != NULL;
-    if (at == end && filled &&
-        (rows[kind].index == NULL || decode_index(value, secret))) {
+    if (at == end && filled) {
+        if (rows[kind].index != NULL) {
+            zset_build_index(value, secret);
+        }
         return value;
     }
     value_release(value, SIZE_MAX);

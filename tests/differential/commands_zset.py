@@ -1,0 +1,147 @@
+"""Generators for sorted sets; see commands.py."""
+
+from differential import values
+
+MEMBERS = [b"a", b"b", b"c", b"d", b"e", b"1", b"2", b"-7", b"", b"\x00\r\n",
+           b"m" * 64, b"m" * 65, b"m" * 32 + b"x", b"m" * 32 + b"y", b"m" * 200]
+MANY = [b"n:%d" % i for i in range(200)]
+# Minus zero is zero here, which Redis keeps apart.
+SCORES = [b"0", b"1", b"2", b"3", b"-1", b"1.5", b"1e10", b"-1e308", b"inf",
+          b"-inf", b"+inf", b"5e-324", b"0.1", b"3.0", b"1e17",
+          b"9007199254740993", b"2147483648"]
+NO_SCORES = [b"", b"x", b"nan", b" 1", b"1 ", b"1e400x", b"1\x00"]
+
+
+def member(p):
+    return p.choice(MEMBERS) if p.chance(0.9) else p.choice(MANY)
+
+
+def members(p, most=4):
+    return [member(p) for _ in range(p.random.randint(1, most))]
+
+
+def score(p):
+    return p.choice(NO_SCORES) if p.chance(0.03) else p.choice(SCORES)
+
+
+def bound(p):
+    if p.chance(0.05):
+        return p.choice(NO_SCORES)
+    return (b"(" if p.chance(0.3) else b"") + p.choice(SCORES)
+
+
+def lex_bound(p):
+    if p.chance(0.3):
+        return p.choice([b"-", b"+", b"-", b"+", b"", b"a", b"-x"])
+    return p.choice([b"[", b"("]) + member(p)
+
+
+def rank(p):
+    return b"%d" % p.random.randint(-8, 8) if p.chance(0.9) else p.index()
+
+
+def add(p):
+    args = [p.key()]
+    for word in (b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"):
+        if p.chance(0.12):
+            args.append(p.case(word))
+    if p.chance(0.03):
+        start = p.random.randrange(len(MANY) - 140)
+        for name in MANY[start:start + 140]:
+            args += [b"%d" % p.random.randrange(30), name]
+        return args
+    for _ in range(p.random.randint(1, 4)):
+        args += [score(p), member(p)]
+    return args
+
+
+def limit(p):
+    return [p.case(b"LIMIT"), p.choice([b"0", b"1", b"2", b"-1", b"x", b"100"]),
+            p.choice([b"0", b"1", b"2", b"-1", b"100", b"x"])]
+
+
+def range_(p, store=False):
+    args = [p.key(), p.key()] if store else [p.key()]
+    kind = p.choice([b"", b"", b"BYSCORE", b"BYLEX"])
+    make = {b"": rank, b"BYSCORE": bound, b"BYLEX": lex_bound}[kind]
+    args += [make(p), make(p)]
+    if kind:
+        args.append(p.case(kind))
+    if p.chance(0.3):
+        args.append(p.case(b"REV"))
+    if p.chance(0.3):
+        args += limit(p)
+    if p.chance(0.3):
+        args.append(p.case(b"WITHSCORES"))
+    if p.chance(0.03):
+        args.append(p.word())
+    return args
+
+
+def old_range(make):
+    def generate(p):
+        args = [p.key(), make(p), make(p)]
+        if p.chance(0.3):
+            args += limit(p)
+        if p.chance(0.3):
+            args.append(p.case(b"WITHSCORES"))
+        return args
+    return generate
+
+
+def pop(p):
+    args = [p.key()]
+    if p.chance(0.5):
+        args.append(p.choice([b"0", b"1", b"2", b"5", b"1000", b"-1", b"x"]))
+    return args
+
+
+def scan(p):
+    args = [p.key(), p.choice(values.NO_INTEGERS) if p.chance(0.1) else b"0"]
+    if p.chance(0.8):
+        args += [p.case(b"COUNT"), p.choice(
+            [b"10000"] * 6 + [b"0", b"-1", b"x", b"1"])]
+    if p.chance(0.3):
+        args += [p.case(b"MATCH"), p.pattern()]
+    return args
+
+
+def random_member(p):
+    args = [p.key()]
+    if p.chance(0.8):
+        args.append(p.choice([b"0", b"1", b"-1", b"3", b"-5", b"1000", b"x"]))
+        if p.chance(0.5):
+            args.append(p.case(p.choice([b"WITHSCORES", b"X"])))
+    return args
+
+
+def between(make):
+    return lambda p: [p.key(), make(p), make(p)]
+
+
+ROWS = [
+    ("ZADD", 30, add),
+    ("ZINCRBY", 10, lambda p: [p.key(), score(p), member(p)]),
+    ("ZREM", 10, lambda p: [p.key()] + members(p)),
+    ("ZCARD", 4, lambda p: [p.key()]),
+    ("ZSCORE", 6, lambda p: [p.key(), member(p)]),
+    ("ZMSCORE", 4, lambda p: [p.key()] + members(p)),
+    ("ZRANK", 5, lambda p: [p.key(), member(p)]),
+    ("ZREVRANK", 4, lambda p: [p.key(), member(p)]),
+    ("ZCOUNT", 5, between(bound)),
+    ("ZLEXCOUNT", 3, between(lex_bound)),
+    ("ZRANGE", 15, range_),
+    ("ZRANGESTORE", 5, lambda p: range_(p, True)),
+    ("ZREVRANGE", 4, old_range(rank)),
+    ("ZRANGEBYSCORE", 5, old_range(bound)),
+    ("ZREVRANGEBYSCORE", 4, old_range(bound)),
+    ("ZRANGEBYLEX", 3, old_range(lex_bound)),
+    ("ZREVRANGEBYLEX", 3, old_range(lex_bound)),
+    ("ZREMRANGEBYRANK", 3, between(rank)),
+    ("ZREMRANGEBYSCORE", 3, between(bound)),
+    ("ZREMRANGEBYLEX", 2, between(lex_bound)),
+    ("ZPOPMIN", 5, pop),
+    ("ZPOPMAX", 5, pop),
+    ("ZSCAN", 4, scan),
+    ("ZRANDMEMBER", 4, random_member),
+]

@@ -55,7 +55,7 @@ static bool parse_options(struct request *request, struct lcs_options *options)
 }
 
 /* The string at argument `index`, copied: looking up the other key may move
- * the entry. An absent key is an empty string. */
+ * the entry. An absent key is an empty string. False: another type. */
 static bool read_string(
     struct request *request, int index, struct bytes *content)
 {
@@ -66,8 +66,6 @@ static bool read_string(
         return true;
     }
     if (entry_type(entry) != TYPE_STRING) {
-        reply_error(request->reply,
-            "ERR The specified keys must contain string values");
         return false;
     }
     struct bytes value = db_string(request->db, entry, request->scratch);
@@ -222,8 +220,15 @@ void cmd_lcs(struct request *request)
 {
     struct lcs lcs = {0};
     struct lcs_options options = {0};
-    if (!read_string(request, 1, &lcs.a) || !read_string(request, 2, &lcs.b) ||
-        !parse_options(request, &options)) {
+    /* Both are looked at, and counted, before either is refused. */
+    bool strings = read_string(request, 1, &lcs.a);
+    strings = read_string(request, 2, &lcs.b) && strings;
+    if (!strings) {
+        reply_error(request->reply,
+            "ERR The specified keys must contain string values");
+        return;
+    }
+    if (!parse_options(request, &options)) {
         return;
     }
     if (lcs_init(&lcs, request)) {

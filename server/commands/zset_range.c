@@ -159,7 +159,6 @@ struct form {
     int min;    /* the argument of the first bound; max is next */
     bool open;  /* BYSCORE, BYLEX and REV may be given */
     bool store; /* to the key in argument 1 */
-    bool has_limit;
 };
 
 /* One option; the number of arguments it takes, 0 after an error. */
@@ -171,7 +170,6 @@ static int option(struct request *request, struct form *form, int i)
         return 1;
     }
     if (arg_is(request, i, "limit") && i + 2 < request->argc) {
-        form->has_limit = true;
         return arg_int64(request, i + 1, &range->offset) &&
                        arg_int64(request, i + 2, &range->limit)
                    ? 3
@@ -202,7 +200,7 @@ static bool parse_form(struct request *request, struct form *form)
             return false;
         }
     }
-    if (form->has_limit && range->kind == ZSET_BY_RANK) {
+    if (range->limit != -1 && range->kind == ZSET_BY_RANK) {
         reply_error(request->reply,
             "ERR syntax error, LIMIT is only supported in combination with "
             "either BYSCORE or BYLEX");

@@ -6,8 +6,9 @@ have a file of their own, commands_*.py. Nothing else
 knows commands, except compare.py for those whose replies may differ.
 """
 
-from differential import commands_bits
-from differential import commands_hash, commands_list, commands_set, values
+from differential import (
+    commands_bits, commands_hash, commands_list, commands_set, commands_zset,
+    values)
 
 
 def table(*rows):
@@ -212,6 +213,7 @@ UNKNOWN = table(
     ("x" * 200, 0.5, lambda p: p.keys(4)),
 )
 
-FAMILIES = [STRINGS, table(*commands_hash.ROWS),
-            table(*commands_list.ROWS), table(*commands_set.ROWS), GENERIC, UNKNOWN]
+FAMILIES = [STRINGS, GENERIC, UNKNOWN]
+FAMILIES += [table(*family.ROWS) for family in (
+    commands_hash, commands_list, commands_set, commands_zset)]
 FAMILIES += commands_bits.FAMILIES

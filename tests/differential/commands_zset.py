@@ -36,6 +36,33 @@ def lex_bound(p):
     return p.choice([b"[", b"("]) + member(p)
 
 
+# Ranges of members mean something only where all scores are equal.
+LEX_KEY = b"lex:0"
+
+
+def lex_add(p):
+    return [LEX_KEY] + [
+        word for name in members(p, 6) for word in (b"0", name)]
+
+
+def lex(p):
+    args = [LEX_KEY, lex_bound(p), lex_bound(p)]
+    if p.chance(0.3):
+        args += limit(p)
+    if p.chance(0.05):
+        args.append(p.case(b"WITHSCORES"))
+    return args
+
+
+def lex_range(p):
+    args = [LEX_KEY, lex_bound(p), lex_bound(p), p.case(b"BYLEX")]
+    if p.chance(0.4):
+        args.append(p.case(b"REV"))
+    if p.chance(0.3):
+        args += limit(p)
+    return args
+
+
 def rank(p):
     return b"%d" % p.random.randint(-8, 8) if p.chance(0.9) else p.index()
 
@@ -62,8 +89,8 @@ def limit(p):
 
 def range_(p, store=False):
     args = [p.key(), p.key()] if store else [p.key()]
-    kind = p.choice([b"", b"", b"BYSCORE", b"BYLEX"])
-    make = {b"": rank, b"BYSCORE": bound, b"BYLEX": lex_bound}[kind]
+    kind = p.choice([b"", b"", b"BYSCORE"])
+    make = {b"": rank, b"BYSCORE": bound}[kind]
     args += [make(p), make(p)]
     if kind:
         args.append(p.case(kind))
@@ -129,17 +156,19 @@ ROWS = [
     ("ZRANK", 5, lambda p: [p.key(), member(p)]),
     ("ZREVRANK", 4, lambda p: [p.key(), member(p)]),
     ("ZCOUNT", 5, between(bound)),
-    ("ZLEXCOUNT", 3, between(lex_bound)),
+    ("ZLEXCOUNT", 3, lambda p: [LEX_KEY, lex_bound(p), lex_bound(p)]),
+    ("ZADD", 5, lex_add),
+    ("ZRANGE", 4, lex_range),
     ("ZRANGE", 15, range_),
     ("ZRANGESTORE", 5, lambda p: range_(p, True)),
     ("ZREVRANGE", 4, old_range(rank)),
     ("ZRANGEBYSCORE", 5, old_range(bound)),
     ("ZREVRANGEBYSCORE", 4, old_range(bound)),
-    ("ZRANGEBYLEX", 3, old_range(lex_bound)),
-    ("ZREVRANGEBYLEX", 3, old_range(lex_bound)),
+    ("ZRANGEBYLEX", 3, lex),
+    ("ZREVRANGEBYLEX", 3, lex),
     ("ZREMRANGEBYRANK", 3, between(rank)),
     ("ZREMRANGEBYSCORE", 3, between(bound)),
-    ("ZREMRANGEBYLEX", 2, between(lex_bound)),
+    ("ZREMRANGEBYLEX", 2, lambda p: [LEX_KEY, lex_bound(p), lex_bound(p)]),
     ("ZPOPMIN", 5, pop),
     ("ZPOPMAX", 5, pop),
     ("ZSCAN", 4, scan),

@@ -130,6 +130,8 @@ RULES = {
     b"SPOP": same_set,
     b"SSCAN": collection_page,
     b"SRANDMEMBER": random_sample,
+    b"ZSCAN": collection_page,
+    b"ZRANDMEMBER": random_sample,
     b"SCAN": scan_page,
     b"RANDOMKEY": some_key,
     b"OBJECT": object_,

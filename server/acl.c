@@ -5,6 +5,7 @@
 #include "server/acl_log.h"
 #include "server/acl_user.h"
 #include "server/conn.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 
 static struct acl_user *create_default_user(void)
@@ -146,6 +147,15 @@ void acl_start_connection(struct conn *conn)
 
 /* ---- users who go ---- */
 
+static void end_connection(struct conn *conn, const struct conn *current)
+{
+    if (conn == current) {
+        conn->flags |= CONN_CLOSE_AFTER_REPLY;
+    } else {
+        conn_close_soon(conn);
+    }
+}
+
 /* Ends the connections of `user`, or with NULL those of all but the default
  * user. None of them keeps the pointer. */
 static void end_connections(
@@ -161,11 +171,7 @@ static void end_connections(
         }
         conn->user = fallback;
         conn->flags &= ~(uint32_t)CONN_AUTHENTICATED;
-        if (conn == current) {
-            conn->flags |= CONN_CLOSE_AFTER_REPLY;
-        } else {
-            conn_close_soon(conn);
-        }
+        end_connection(conn, current);
     }
 }
 
@@ -177,6 +183,43 @@ void acl_remove(
     end_connections(server, user, current);
     HASH_DELETE(hh, acl->users, user);
     acl_user_destroy(user);
+}
+
+struct hearing {
+    const struct acl_user *user;
+    bool is_pattern;
+};
+
+static bool is_heard(void *context, struct bytes name)
+{
+    const struct hearing *hearing = context;
+    return acl_user_hears(hearing->user, name, hearing->is_pattern);
+}
+
+static bool hears_all_of(const struct acl_user *user, const struct conn *conn)
+{
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
+        struct hearing hearing = {user, kind == PUBSUB_PATTERN};
+        if (!pubsub_each_subscription(
+                conn, (enum pubsub_kind)kind, is_heard, &hearing)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void acl_change(struct server *server, struct acl_user *user,
+    const struct acl_user *changed, struct conn *current)
+{
+    struct conn *next = NULL;
+    acl_user_assign(user, changed);
+    for (struct conn *conn = server->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->user == user && pubsub_is_subscriber(conn) &&
+            !hears_all_of(user, conn)) {
+            end_connection(conn, current);
+        }
+    }
 }
 
 void acl_replace_all(

@@ -58,6 +58,10 @@ void acl_start_connection(struct conn *conn);
  * command does it, after its reply. Not for the default user. */
 void acl_remove(
     struct server *server, struct acl_user *user, struct conn *current);
+/* The user becomes what `changed` is. Its connections that listen to channels
+ * which it may not hear then end; `current` after its reply. */
+void acl_change(struct server *server, struct acl_user *user,
+    const struct acl_user *changed, struct conn *current);
 /* Puts all of `users` (uthash, taken over) in the place of those there are;
  * connections of users other than default end. */
 void acl_replace_all(

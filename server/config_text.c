@@ -17,6 +17,7 @@ void text_init(struct text *text)
 {
     text->data = xstrdup("");
     text->size = 0;
+    text->capacity = 1;
 }
 
 void text_finish(struct text *text)
@@ -26,7 +27,10 @@ void text_finish(struct text *text)
 
 static void add_bytes(struct text *text, const char *data, size_t size)
 {
-    text->data = xrealloc(text->data, text->size + size + 1);
+    if (text->size + size + 1 > text->capacity) {
+        text->capacity = (text->size + size + 1) * 2;
+        text->data = xrealloc(text->data, text->capacity);
+    }
     memcpy(text->data + text->size, data, size);
     text->size += size;
     text->data[text->size] = '\0';

@@ -9,7 +9,7 @@
 
 struct text {
     char *data; /* heap, terminated; never NULL after text_init */
-    size_t size;
+    size_t size, capacity;
 };
 
 void text_init(struct text *text);

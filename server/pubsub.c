@@ -231,6 +231,21 @@ bool pubsub_first(
     return true;
 }
 
+bool pubsub_each_subscription(const struct conn *conn, enum pubsub_kind kind,
+    pubsub_subscription_fn *fn, void *context)
+{
+    if (pubsub_count(conn, kind) == 0) {
+        return true;
+    }
+    const struct subscription *at = conn->subscriber->first[kind];
+    for (; at != NULL; at = at->next_of_conn) {
+        if (!fn(context, name_of(at->key.topic))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool pubsub_is_subscriber(const struct conn *conn)
 {
     return conn->subscriber != NULL;

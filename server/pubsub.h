@@ -37,6 +37,11 @@ unsigned pubsub_count(const struct conn *conn, enum pubsub_kind kind);
  * subscription ends. False when there is none. */
 bool pubsub_first(
     const struct conn *conn, enum pubsub_kind kind, struct bytes *name);
+/* Calls `fn` with the name of each of them, borrowed until it returns, until
+ * one gives false; false then. */
+typedef bool pubsub_subscription_fn(void *context, struct bytes name);
+bool pubsub_each_subscription(const struct conn *conn, enum pubsub_kind kind,
+    pubsub_subscription_fn *fn, void *context);
 /* Whether it has any subscription: the subscriber mode of RESP2, the class
  * "pubsub" of output limits. */
 bool pubsub_is_subscriber(const struct conn *conn);

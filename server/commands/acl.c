@@ -83,7 +83,7 @@ void cmd_acl_setuser(struct request *request)
         return;
     }
     if (user != NULL) {
-        acl_user_assign(user, changed);
+        acl_change(request->server, user, changed, request->conn);
         acl_user_destroy(changed);
     } else {
         acl_add(acl, changed);

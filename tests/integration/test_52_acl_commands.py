@@ -4,7 +4,7 @@ transactions and scripts make of a refusal."""
 import pytest
 
 from differential.compare import value as parse
-from support.resp import encode
+from support.resp import Closed, encode
 from test_50_acl import log_of, sides  # noqa: F401 (a fixture)
 
 # Arguments with which these commands name their keys.
@@ -119,7 +119,7 @@ def test_every_command_with_keys_asks_for_them(larder):
         admin.command("ACL", "SETUSER", "t", "reset", "&*", "+@all")
         found = verdicts(admin, rows, "t")
         for name, (_, flags, first, _, uses) in rows.items():
-            if first > 0:
+            if first > 0 and "not_key" not in uses:
                 assert found[name] == "key", name
             elif "movablekeys" not in flags:
                 assert found[name] == "ok", name
@@ -222,6 +222,42 @@ def test_transactions(sides):  # noqa: F811
     assert ours == theirs
     assert {entry[b"context"] for entry in ours} == {b"multi", b"toplevel"}
     close(connections)
+
+
+@pytest.mark.parametrize("rules", [
+    ["resetchannels", "&c*", "&d", "&p*"], ["resetchannels", "&c1", "&p*"],
+    ["resetchannels"], ["&*"], ["resetchannels", "(&c* &p* &d)"],
+    ["resetchannels", "&*"], ["off"], ["-@all"],
+    ["resetchannels", "&c1", "&c2", "&d"],
+], ids=" ".join)
+def test_subscribers_who_may_not_listen_any_more(sides, rules):  # noqa: F811
+    """SETUSER ends the connections that listen to what is taken away."""
+    sides.same("ACL", "SETUSER", "u", "on", "nopass", "+@all", "&c*", "&d",
+               "&p*")
+    asked = [[], [("SUBSCRIBE", "c1")], [("SUBSCRIBE", "c1", "c2")],
+             [("PSUBSCRIBE", "p*")], [("SSUBSCRIBE", "d")],
+             [("SUBSCRIBE", "c1"), ("UNSUBSCRIBE", "c1")]]
+    pairs = []
+    for commands in asked:
+        pair = [type(side)(server.port) for side, server in
+                zip(sides.sides, (sides.larder, sides.oracle))]
+        for connection in pair:
+            connection.command("AUTH", "u", "x")
+            for words in commands:
+                connection.send(encode(*words))
+                connection.read_replies(len(words) - 1)
+        pairs.append(pair)
+    sides.same("ACL", "SETUSER", "u", *rules)
+    for commands, pair in zip(asked, pairs):
+        ended = []
+        for connection in pair:
+            try:
+                connection.command("PING")
+                ended.append(False)
+            except (Closed, OSError):
+                ended.append(True)
+            connection.close()
+        assert ended[0] == ended[1], (commands, ended)
 
 
 def test_scripts(sides):  # noqa: F811

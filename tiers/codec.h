@@ -7,6 +7,9 @@
 
 #include "tiers/entry.h"
 
+#define CODEC_LEVEL_MAX 19 /* of zstd */
+#define CODEC_ZLIB_LEVEL_MAX 9
+
 /* Values larger than this are left unpacked: LZ4's own limit is 2 GB, and a
  * declared raw size beyond it is refused. */
 #define CODEC_MAX_RAW_BYTES (UINT32_C(512) * 1024 * 1024)
@@ -14,8 +17,10 @@
 /* Room that codec_pack needs for `raw_bytes`. */
 size_t codec_bound(size_t raw_bytes);
 /* Packs `raw` into `out` (of codec_bound) and returns the packed size, or 0
- * when that is not at least an eighth smaller than raw. */
-size_t codec_pack(enum codec codec, struct bytes raw, char *out);
+ * when that is not at least an eighth smaller than raw. `level`: 1 to
+ * CODEC_LEVEL_MAX for zstd, 1 to CODEC_ZLIB_LEVEL_MAX for zlib, 0: the
+ * library's own default; LZ4 has none. */
+size_t codec_pack(enum codec codec, int level, struct bytes raw, char *out);
 /* Raw size of packed bytes, or SIZE_MAX when they are damaged. */
 size_t codec_raw_bytes(enum codec codec, struct bytes packed);
 /* Unpacks into `out` of codec_raw_bytes(). False when damaged. */

@@ -98,12 +98,18 @@ void db_expire_entry(struct space *space, uint64_t hash, struct index_slot slot)
     const struct entry *entry = arena_at(&engine->arena, *slot.ref);
     engine->counters.expired++;
     engine->counters.expired_by_tier[entry_tier_of(entry)]++;
+    shelf_of(engine, entry)
+        ->namespace->counters.expired[entry_tier_of(entry)]++;
     remove_and_tell(space, hash, slot, ENGINE_EXPIRED);
 }
 
 void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot)
 {
-    space->engine->counters.evicted++;
+    struct engine *engine = space->engine;
+    const struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    engine->counters.evicted++;
+    shelf_of(engine, entry)
+        ->namespace->counters.evicted[entry_tier_of(entry)]++;
     remove_and_tell(space, hash, slot, ENGINE_EVICTED);
 }
 
@@ -182,9 +188,33 @@ static struct entry *use(struct db *db, struct found *found)
 
 static void miss(struct db *db, struct bytes key)
 {
+    namespace_find(db->engine, key)->counters.misses++;
     db->engine->counters.misses++;
     if (db->engine->tells_missed) {
         db_tell(db, ENGINE_MISSED, key);
+    }
+}
+
+/* A key is given this much at least, or its expiry stays as it is. */
+#define RENEW_MIN_MS 50
+
+/* sliding-ttl: the expiry a write would give now, if that is later. */
+static void renew_expiry(struct db *db, const struct found *found)
+{
+    struct entry *entry = found->entry;
+    struct engine *engine = db->engine;
+    int64_t old_ms = entry_expiry_of(entry);
+    int64_t new_ms = engine->now_ms +
+                     shelf_of(engine, entry)->namespace->policy.default_ttl_ms;
+    if (old_ms == 0 || engine->uses_ignored || new_ms < old_ms + RENEW_MIN_MS) {
+        return;
+    }
+    space_move_expiry(db->space, entry, new_ms);
+    uint64_t id = entry_id_of(entry);
+    if (id != 0) {
+        log_mark(db->space, MARK_EXPIRY, id, found->hash, new_ms);
+    } else {
+        log_queue(db->space, entry, found->hash);
     }
 }
 
@@ -197,12 +227,28 @@ struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
         return NULL;
     }
     counters->hits++;
+    struct namespace *namespace = shelf_of(db->engine, found.entry)->namespace;
     enum tier tier = entry_tier_of(found.entry);
     if (tier == TIER_COLD && !(found.entry->bits & ENTRY_TOUCHED)) {
         tier = TIER_DRY; /* it was fetched for this read */
     }
     counters->tier_hits[tier]++;
+    namespace->counters.hits[tier]++;
+    if (namespace->policy.sliding) {
+        renew_expiry(db, &found);
+    }
     return use(db, &found);
+}
+
+struct entry *db_read_many(struct db *db, struct bytes key, int64_t now_ms)
+{
+    struct engine *engine = db->engine;
+    const struct namespace *namespace = namespace_find(engine, key);
+    bool ignored = engine->uses_ignored;
+    engine->uses_ignored = ignored || !namespace->policy.mget_touch;
+    struct entry *entry = db_read(db, key, now_ms);
+    engine->uses_ignored = ignored;
+    return entry;
 }
 
 struct entry *db_look(struct db *db, struct bytes key, int64_t now_ms)
@@ -238,6 +284,7 @@ bool db_delete(struct db *db, struct bytes key, int64_t now_ms)
     if (found.entry == NULL) {
         return false;
     }
+    shelf_of(db->engine, found.entry)->namespace->counters.deletes++;
     db_remove(db->space, found.hash, found.slot);
     return true;
 }

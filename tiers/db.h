@@ -49,6 +49,9 @@ struct entry *db_look_quietly(struct db *db, struct bytes key, int64_t now_ms);
 /* As db_find; counts as a use (LRU, idle time, rising from cold) and as a
  * keyspace hit or miss. For commands that read. */
 struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms);
+/* As db_read, of several keys at once: counts as a use only where the key's
+ * namespace wants it to (mget-touch). */
+struct entry *db_read_many(struct db *db, struct bytes key, int64_t now_ms);
 /* As db_find; counts as a use but as no hit or miss. For commands that
  * write on what is there. */
 struct entry *db_touch(struct db *db, struct bytes key, int64_t now_ms);

@@ -73,7 +73,16 @@ struct entry *db_put(
             expiry_ms = old_ms;
         }
     }
+    bool names_none = expiry_ms == DB_NO_EXPIRY ||
+                      (entry == NULL && expiry_ms == DB_KEEP_EXPIRY);
+    struct namespace *namespace = entry != NULL
+                                      ? shelf_of(engine, entry)->namespace
+                                      : namespace_find(engine, spec->key);
+    if (names_none && namespace->policy.default_ttl_ms != 0) {
+        expiry_ms = now_ms + namespace->policy.default_ttl_ms;
+    }
     spec->expiry_ms = expiry_ms == DB_KEEP_EXPIRY ? 0 : expiry_ms;
+    namespace->counters.puts++;
     entry_place_value(spec);
     if (entry == NULL) {
         spec->access = access_new(now_ms);
@@ -100,7 +109,9 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
         return NULL;
     }
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    struct namespace *namespace = shelf_of(engine, entry)->namespace;
     if (entry_tier_of(entry) != TIER_HOT ||
+        namespace->policy.default_ttl_ms != 0 ||
         (entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_OUTSIDE))) {
         return NULL;
     }
@@ -118,6 +129,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
         entry_set_id(entry, 0);
     }
     log_queue(space, entry, hash);
+    namespace->counters.puts++;
     shelf_use(engine, entry);
     return entry;
 }

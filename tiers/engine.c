@@ -255,6 +255,9 @@ void engine_cron(struct engine *engine, int64_t now_ms)
     uint64_t deadline_us = engine_mono_us() + TURN_US;
     engine->now_ms = now_ms;
     expire_turn(engine, deadline_us);
+    if (engine->options.active_expire) {
+        lifetime_turn(engine, deadline_us);
+    }
     memory_cron(engine);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);

@@ -81,6 +81,8 @@ struct batch_row {
     struct blob *blob;               /* one reference held */
     /* A large live value: the writer encodes it, which makes `encoded`. */
     struct value *snapshot;
+    enum codec snapshot_codec; /* how its record is to be packed */
+    int snapshot_level;
     char *encoded; /* malloc'd, `payload_size` bytes */
 };
 struct batch {
@@ -178,8 +180,6 @@ struct engine {
     size_t outside_bytes;
     size_t overhead_bytes; /* RssAnon beyond what is accounted */
     int64_t damage_told_ms;
-    unsigned pack_failures; /* in a row: packing is tried less often */
-    unsigned pack_skip;
     struct value *trash; /* large values given up, being freed */
     char *scratch;       /* for packing and resizing */
     size_t scratch_bytes;
@@ -230,6 +230,10 @@ void space_retire(struct space *space);
  * other rules: puts it where it belongs. */
 void space_rehome(struct space *space, uint32_t ref);
 
+/* Another expiry for an entry that has one and goes on having one. */
+void space_move_expiry(
+    struct space *space, struct entry *entry, int64_t expiry_ms);
+
 /* ---- namespace.c ---- */
 
 /* With the default one alone. */
@@ -260,6 +264,8 @@ struct shelf *shelf_for(struct space *space, struct namespace *namespace);
 void shelf_destroy(struct shelf *shelf);
 /* Its entries are nobody's: the database was flushed. */
 void shelf_leave_namespace(struct shelf *shelf);
+/* Whether dry entries must stand in an order too. */
+bool policy_links_dry(const struct policy *policy);
 /* How many lists there are in shelf->more. */
 unsigned shelf_more_lists(const struct shelf *shelf);
 bool shelf_is_empty(const struct shelf *shelf);
@@ -377,14 +383,21 @@ void sink_committed(struct engine *engine);
 /* One entry of the shelf one step further down, out of the last tier it is
  * dropped. False: nothing can be done now. */
 bool sink_from(struct shelf *shelf, enum tier tier);
+/* The same for one that is named; out of the last tier it is dropped as
+ * `event` says. Not for a pinned one. */
+bool sink_entry(struct shelf *shelf, uint32_t ref, enum engine_event event);
+/* What has been in its tier unread for too long sinks. */
+void lifetime_turn(struct engine *engine, uint64_t deadline_us);
 /* Tiers that hold more than they may. True when there is more to do at once. */
 bool trim_turn(struct engine *engine, uint64_t deadline_us);
 /* Hot to cold, packed where it pays. The entry may move. */
 struct entry *sink_to_cold(struct space *space, struct index_slot slot);
 void sink_to_dry(struct space *space, struct index_slot slot);
 struct entry *rise_to_hot(struct space *space, struct index_slot slot);
-/* LZ4 of a value, in the engine's scratch; empty when that does not pay. */
-struct bytes pack_value(struct engine *engine, struct bytes raw);
+/* A value packed as its namespace wants it (policy.codec), in the engine's
+ * scratch; empty when that does not pay. */
+struct bytes pack_value(
+    struct engine *engine, struct namespace *namespace, struct bytes raw);
 void fetch_after_commit(struct engine *engine);
 /* Ends the fetches of records that will never be committed. */
 void fetch_after_abandon(struct engine *engine);
@@ -425,7 +438,7 @@ void waiters_run(
 
 /* ---- the access word of an entry: 26 bits of time, 6 of frequency ---- */
 
-#define ACCESS_TICK_MS 250
+#define ACCESS_TICK_MS 100
 #define ACCESS_TICK_MASK ((UINT32_C(1) << 26) - 1)
 #define ACCESS_FREQUENCY_BITS 6
 #define ACCESS_FREQUENCY_MASK ((UINT32_C(1) << ACCESS_FREQUENCY_BITS) - 1)

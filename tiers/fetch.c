@@ -120,6 +120,7 @@ static void install(
     }
     entry_place_value(&spec);
     engine->counters.promoted_dry_cold++;
+    shelf_of(engine, entry)->namespace->counters.promoted_dry_cold++;
     space_replace(space, slot, &spec, LINK_HEAD);
 }
 

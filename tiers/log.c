@@ -122,10 +122,20 @@ static size_t append_snapshot(struct engine *engine, struct record *record,
     return bytes;
 }
 
+static void set_snapshot_codec(
+    struct engine *engine, const struct policy *policy)
+{
+    struct batch *batch = engine->log.open;
+    struct batch_row *row = &batch->rows[batch->row_count - 1];
+    row->snapshot_codec = policy->codec;
+    row->snapshot_level = policy->codec_level;
+}
+
 void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct engine *engine = space->engine;
     struct scratch scratch = {0};
+    struct namespace *namespace = shelf_of(engine, entry)->namespace;
     const struct value *live = entry_live(entry);
     bool large = live != NULL && value_encoded_bytes(live) > LIVE_MAX_BYTES;
     struct record record = {
@@ -140,16 +150,17 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
     /* What is cold and not packed was tried when it sank. */
     if (!large && entry_tier_of(entry) == TIER_HOT) {
-        struct bytes packed = pack_value(engine, record.payload);
+        struct bytes packed = pack_value(engine, namespace, record.payload);
         if (packed.size > 0) {
             record.payload = packed;
-            record.codec = CODEC_LZ4;
+            record.codec = namespace->policy.codec;
             blob = NULL;
         }
     }
     size_t bytes = record.payload.size;
     if (large) {
         bytes = append_snapshot(engine, &record, live, hash);
+        set_snapshot_codec(engine, &namespace->policy);
     } else {
         append(engine, &record, blob, hash);
     }

@@ -16,21 +16,23 @@ struct bytes entry_payload(const struct entry *entry, struct scratch *scratch)
     return bytes_of(out, size);
 }
 
-static char *encode_snapshot(const struct value *snapshot, char *header,
-    size_t header_bytes, size_t *payload_bytes)
+static char *encode_snapshot(
+    const struct batch_row *row, char *header, size_t *payload_bytes)
 {
+    const struct value *snapshot = row->snapshot;
     struct record record;
     size_t raw_bytes = value_encoded_bytes(snapshot);
     char *raw = xmalloc(raw_bytes);
     value_encode(snapshot, raw);
-    check(record_parse(bytes_of(header, header_bytes), &record));
+    check(record_parse(bytes_of(header, row->header_size), &record));
     record.payload = bytes_of(raw, raw_bytes);
     record.payload_inline = false;
-    if (raw_bytes <= CODEC_MAX_RAW_BYTES) {
+    if (row->snapshot_codec != CODEC_NONE) {
         char *packed = xmalloc(codec_bound(raw_bytes));
-        size_t size = codec_pack(CODEC_LZ4, record.payload, packed);
+        size_t size = codec_pack(
+            row->snapshot_codec, row->snapshot_level, record.payload, packed);
         if (size > 0) {
-            record.codec = CODEC_LZ4;
+            record.codec = row->snapshot_codec;
             record.payload = bytes_of(packed, size);
             free(raw);
             raw = packed;
@@ -56,8 +58,7 @@ void log_encode_snapshots(struct dry_job *job, struct dry_store *store)
         struct batch_row *row = &batch->rows[i];
         if (row->snapshot != NULL && row->encoded == NULL) {
             char *header = batch->data + row->header_at;
-            row->encoded = encode_snapshot(
-                row->snapshot, header, row->header_size, &row->payload_size);
+            row->encoded = encode_snapshot(row, header, &row->payload_size);
         }
         if (row->snapshot != NULL) {
             batch->records[i].payload =

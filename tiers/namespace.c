@@ -77,6 +77,38 @@ static enum namespace_eviction policy_eviction(enum engine_policy policy)
     }
 }
 
+/* The defaults only move values; what deletes them must have been said. */
+static int64_t tier_ttl(const struct namespace_setting *setting,
+    enum namespace_option option, enum tier tier)
+{
+    const struct namespace_options *options = &setting->options;
+    bool given = (options->given >> option) & 1;
+    bool last = options->value[NAMESPACE_TIERS] >> (tier + 1) == 0;
+    return last && !given ? 0 : options->value[option];
+}
+
+/* What a tier's lifetime is added to: the time that a key has been unread is
+ * counted from its last use, and the tier above took its share of it. */
+static int64_t time_above(const struct namespace_setting *setting,
+    enum namespace_option option, int64_t above_ms)
+{
+    bool given = (setting->options.given >> option) & 1;
+    return given ? above_ms + setting->options.value[option] : above_ms;
+}
+
+static void resolve_lifetimes(
+    struct policy *policy, const struct namespace_setting *setting)
+{
+    static const enum namespace_option options[] = {
+        NAMESPACE_HOT_TTL, NAMESPACE_COLD_TTL, NAMESPACE_DRY_TTL};
+    int64_t above_ms = 0;
+    for (unsigned tier = 0; tier < 3; tier++) {
+        int64_t ttl_ms = tier_ttl(setting, options[tier], (enum tier)tier);
+        policy->unread_ms[tier] = ttl_ms == 0 ? 0 : above_ms + ttl_ms;
+        above_ms = time_above(setting, options[tier], above_ms);
+    }
+}
+
 static struct policy resolve(
     const struct engine *engine, const struct namespace_setting *setting)
 {
@@ -92,7 +124,14 @@ static struct policy resolve(
         .max_items = {limit(value[NAMESPACE_HOT_ITEMS]),
             limit(value[NAMESPACE_COLD_ITEMS]),
             limit(value[NAMESPACE_DRY_ITEMS])},
+        .default_ttl_ms = value[NAMESPACE_DEFAULT_TTL],
+        .sliding = value[NAMESPACE_SLIDING_TTL] != 0,
+        .codec = (enum codec)value[NAMESPACE_COMPRESSION],
+        .codec_level = (int)value[NAMESPACE_COMPRESSION_LEVEL],
+        .pack_min_bytes = (size_t)value[NAMESPACE_COMPRESSION_MIN_SIZE],
+        .mget_touch = value[NAMESPACE_MGET_TOUCH] != 0,
     };
+    resolve_lifetimes(&policy, setting);
     if (is_default && !given) {
         policy.eviction = policy_eviction(engine->options.policy);
     }
@@ -102,16 +141,11 @@ static struct policy resolve(
     return policy;
 }
 
-static bool links_dry(const struct policy *policy)
-{
-    return policy->max_bytes[TIER_DRY] != UINT64_MAX ||
-           policy->max_items[TIER_DRY] != UINT64_MAX;
-}
-
 /* Lists of another kind: entries go to new shelves one by one. */
 static bool needs_new_shelves(const struct policy *a, const struct policy *b)
 {
-    return a->eviction != b->eviction || links_dry(a) != links_dry(b);
+    return a->eviction != b->eviction ||
+           policy_links_dry(a) != policy_links_dry(b);
 }
 
 static void renew_shelves(struct engine *engine, struct namespace *namespace)
@@ -130,6 +164,7 @@ static void set_policy(struct engine *engine, struct namespace *namespace,
     const struct policy *policy)
 {
     bool renew = needs_new_shelves(&namespace->policy, policy);
+    namespace->pack_failures = 0; /* another codec may do better */
     namespace->policy = *policy;
     if (renew) {
         renew_shelves(engine, namespace);
@@ -281,7 +316,7 @@ bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
         return false;
     }
     memcpy(stats->tier, namespace->tier, sizeof stats->tier);
-    memcpy(stats->evicted, namespace->evicted, sizeof stats->evicted);
+    stats->counters = namespace->counters;
     stats->disk_bytes = namespace->disk_bytes;
     return true;
 }

@@ -77,10 +77,19 @@ void engine_set_namespaces(struct engine *engine,
 /* True while keys are still on their way to their new namespace. */
 bool engine_namespaces_settling(const struct engine *engine);
 
+/* What has happened in it; arrays by the tier that a key was in. */
+struct namespace_counters {
+    uint64_t hits[3], misses;
+    uint64_t puts, deletes;
+    uint64_t evicted[3], expired[3];
+    uint64_t demoted_hot_cold, demoted_cold_dry;
+    uint64_t promoted_dry_cold, promoted_cold_hot;
+    uint64_t compressed_raw_bytes, compressed_stored_bytes;
+};
 struct namespace_stats {
     struct engine_tier_stats tier[3];
     uint64_t disk_bytes; /* its live records */
-    uint64_t evicted[3]; /* by the tier they were in */
+    struct namespace_counters counters;
 };
 /* By prefix; false when there is none. */
 bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,

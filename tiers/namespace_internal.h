@@ -10,6 +10,13 @@ struct policy {
     uint8_t tiers; /* a bit an enum tier; without dry when there is no store */
     enum namespace_eviction eviction;
     uint64_t max_bytes[3], max_items[3]; /* by tier; UINT64_MAX: no limit */
+    int64_t unread_ms[3]; /* by tier: idle for so long, a key leaves; 0: not */
+    int64_t default_ttl_ms; /* 0: none */
+    bool sliding;           /* reading sets the default again */
+    bool mget_touch;
+    enum codec codec;
+    int codec_level; /* 0: the codec's own default */
+    size_t pack_min_bytes;
 };
 
 struct namespace
@@ -26,7 +33,9 @@ struct namespace
     struct engine_tier_stats tier[3];
     struct engine_tier_stats sinking; /* of the cold ones */
     uint64_t disk_bytes;
-    uint64_t evicted[3];
+    struct namespace_counters counters;
+    unsigned pack_failures; /* in a row: packing is tried less often */
+    unsigned pack_skip;
 };
 
 /* All of them; sorted ones by prefix, for looking up. */

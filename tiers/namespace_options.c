@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "tiers/codec.h"
 #include "tiers/namespace.h"
 #include "tiers/unit.h"
 
@@ -12,6 +13,9 @@ struct choice {
     int64_t value;
 };
 
+static const struct choice yesno_choices[] = {{"yes", 1}, {"no", 0}, {NULL, 0}};
+static const struct choice codec_choices[] = {{"none", CODEC_NONE},
+    {"lz4", CODEC_LZ4}, {"zstd", CODEC_ZSTD}, {"zlib", CODEC_ZLIB}, {NULL, 0}};
 static const struct choice tiers_choices[] = {{"hot", 1 << TIER_HOT},
     {"cold", 1 << TIER_COLD}, {"dry", 1 << TIER_DRY}, {NULL, 0}};
 static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU},
@@ -33,10 +37,14 @@ struct row {
 #define AS_BYTES OF_BYTES, NULL, "a size such as 64mb"
 #define AS_COUNT OF_COUNT, NULL, "a number"
 #define AS_DURATION OF_DURATION, NULL, "a duration such as 500ms, 4s or 3m"
+#define AS_YESNO OF_WORD, yesno_choices, "yes or no"
+#define AS_CODEC OF_WORD, codec_choices, "one of none, lz4, zstd and zlib"
 #define AS_TIERS OF_SET, tiers_choices, "some of hot, cold and dry"
 #define AS_EVICTION                                                            \
     OF_WORD, eviction_choices,                                                 \
         "one of lru, lfu, fifo, random, ttl, s3-fifo and none"
+
+#define IDLE_MAX_MS (INT64_C(60) * 86400 * 1000)
 
 static const struct row rows[] = {
 #define OPTION(id, name, kind, low, high, initial)                             \
@@ -250,6 +258,8 @@ static const struct {
     {NAMESPACE_COLD_ITEMS, TIER_COLD},
     {NAMESPACE_DRY_BYTES, TIER_DRY},
     {NAMESPACE_DRY_ITEMS, TIER_DRY},
+    {NAMESPACE_COLD_TTL, TIER_COLD},
+    {NAMESPACE_DRY_TTL, TIER_DRY},
 };
 
 bool namespace_options_check(
@@ -259,6 +269,22 @@ bool namespace_options_check(
     if (!TIERS_HAS(tiers, TIER_HOT)) {
         snprintf(reason, NAMESPACE_REASON_BYTES,
             "option 'tiers': hot cannot be left out, writes go there");
+        return false;
+    }
+    int64_t level = merged->value[NAMESPACE_COMPRESSION_LEVEL];
+    int64_t codec = merged->value[NAMESPACE_COMPRESSION];
+    if (level != 0 && codec != CODEC_ZSTD &&
+        (codec != CODEC_ZLIB || level > CODEC_ZLIB_LEVEL_MAX)) {
+        snprintf(reason, NAMESPACE_REASON_BYTES,
+            "option 'compression-level': %s has no level %d",
+            codec_name((enum codec)codec), (int)level);
+        return false;
+    }
+    if (merged->value[NAMESPACE_SLIDING_TTL] &&
+        merged->value[NAMESPACE_DEFAULT_TTL] == 0) {
+        snprintf(reason, NAMESPACE_REASON_BYTES,
+            "option 'sliding-ttl' needs a default-ttl, to which reading sets "
+            "the expiry");
         return false;
     }
     for (size_t i = 0; i < sizeof tier_options / sizeof tier_options[0]; i++) {

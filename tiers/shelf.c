@@ -33,10 +33,11 @@ static unsigned free_number(struct engine *engine)
     return number;
 }
 
-static bool links_dry(const struct policy *policy)
+bool policy_links_dry(const struct policy *policy)
 {
     return policy->max_bytes[TIER_DRY] != UINT64_MAX ||
-           policy->max_items[TIER_DRY] != UINT64_MAX;
+           policy->max_items[TIER_DRY] != UINT64_MAX ||
+           policy->unread_ms[TIER_DRY] != 0;
 }
 
 static struct shelf *shelf_create(
@@ -48,7 +49,7 @@ static struct shelf *shelf_create(
     shelf->namespace = namespace;
     shelf->number = (uint16_t)number;
     shelf->eviction = (uint8_t) namespace->policy.eviction;
-    shelf->links_dry = links_dry(&namespace->policy);
+    shelf->links_dry = policy_links_dry(&namespace->policy);
     if (shelf->eviction == EVICTION_LFU) {
         shelf->more = xcalloc(FREQUENCIES, sizeof *shelf->more);
     } else if (shelf->eviction == EVICTION_S3_FIFO) {

@@ -12,11 +12,13 @@ static bool pack(
     struct engine *engine, const struct entry *entry, struct entry_spec *spec)
 {
     struct scratch scratch = {0};
+    struct namespace *namespace = shelf_of(engine, entry)->namespace;
     if (spec->live != NULL &&
         value_encoded_bytes(spec->live) > LIVE_PACK_MAX_BYTES) {
         return false;
     }
-    struct bytes packed = pack_value(engine, entry_payload(entry, &scratch));
+    struct bytes packed =
+        pack_value(engine, namespace, entry_payload(entry, &scratch));
     scratch_reset(&scratch);
     if (packed.size == 0) {
         return false;
@@ -25,7 +27,7 @@ static bool pack(
     spec->blob = NULL;
     spec->live = NULL;
     entry_place_value(spec);
-    spec->bits = entry_with_codec(spec->bits, CODEC_LZ4);
+    spec->bits = entry_with_codec(spec->bits, namespace->policy.codec);
     return true;
 }
 
@@ -38,6 +40,7 @@ struct entry *sink_to_cold(struct space *space, struct index_slot slot)
     entry_describe(entry, &spec);
     spec.bits = entry_with_tier(spec.bits, TIER_COLD) | ENTRY_TOUCHED;
     engine->counters.demoted_hot_cold++;
+    shelf_of(engine, entry)->namespace->counters.demoted_hot_cold++;
     if (pack(engine, entry, &spec)) {
         return space_replace(space, slot, &spec, LINK_HEAD);
     }
@@ -60,6 +63,7 @@ void sink_to_dry(struct space *space, struct index_slot slot)
     spec.bits = entry_with_tier(spec.bits, TIER_DRY);
     spec.bits &= (uint16_t) ~(ENTRY_TOUCHED | ENTRY_SINKING);
     engine->counters.demoted_cold_dry++;
+    shelf_of(engine, entry)->namespace->counters.demoted_cold_dry++;
     space_replace(space, slot, &spec, LINK_SAME);
 }
 
@@ -85,6 +89,7 @@ struct entry *rise_to_hot(struct space *space, struct index_slot slot)
     spec.bits = entry_with_tier(spec.bits, TIER_HOT);
     spec.bits &= (uint16_t) ~(ENTRY_TOUCHED | ENTRY_SINKING);
     engine->counters.promoted_cold_hot++;
+    shelf_of(engine, entry)->namespace->counters.promoted_cold_hot++;
     struct entry *hot = space_replace(space, slot, &spec, LINK_HEAD);
     scratch_reset(&scratch);
     return hot;

@@ -52,61 +52,56 @@ static bool sink_cold(struct shelf *shelf, uint32_t ref)
     return true;
 }
 
-static void drop(struct shelf *shelf, uint32_t ref)
+static void drop(struct shelf *shelf, uint32_t ref, enum engine_event event)
 {
-    struct engine *engine = shelf->space->engine;
-    enum tier tier = entry_tier_of(arena_at(&engine->arena, ref));
     uint64_t hash = 0;
     struct index_slot slot = slot_of(shelf, ref, &hash);
-    shelf->namespace->evicted[tier]++;
-    db_evict_entry(shelf->space, hash, slot);
+    if (event == ENGINE_EXPIRED) {
+        db_expire_entry(shelf->space, hash, slot);
+    } else {
+        db_evict_entry(shelf->space, hash, slot);
+    }
 }
 
-static bool drops(const struct shelf *shelf)
-{
-    return shelf->namespace->policy.eviction != EVICTION_NONE;
-}
-
+/* From hot to where it goes next. False: it cannot now. */
 static bool sink_hot(struct shelf *shelf, uint32_t ref)
 {
     struct engine *engine = shelf->space->engine;
-    unsigned tiers = shelf->namespace->policy.tiers;
+    bool passes = !TIERS_HAS(shelf->namespace->policy.tiers, TIER_COLD);
     uint64_t hash = 0;
-    if (TIERS_HAS(tiers, TIER_COLD)) {
+    if (passes && !log_has_room(engine)) {
+        return false;
+    }
+    const struct entry *entry =
         sink_to_cold(shelf->space, slot_of(shelf, ref, &hash));
+    return !passes || sink_cold(shelf, arena_ref(&engine->arena, entry));
+}
+
+/* Is there no tier below? */
+static bool is_last(const struct shelf *shelf, enum tier tier)
+{
+    return shelf->namespace->policy.tiers >> (tier + 1) == 0;
+}
+
+bool sink_entry(struct shelf *shelf, uint32_t ref, enum engine_event event)
+{
+    const struct entry *entry = arena_at(&shelf->space->engine->arena, ref);
+    enum tier tier = entry_tier_of(entry);
+    if (is_last(shelf, tier)) {
+        drop(shelf, ref, event);
         return true;
     }
-    if (TIERS_HAS(tiers, TIER_DRY)) {
-        if (!log_has_room(engine)) {
-            return false;
-        }
-        const struct entry *entry =
-            sink_to_cold(shelf->space, slot_of(shelf, ref, &hash));
-        return sink_cold(shelf, arena_ref(&engine->arena, entry));
-    }
-    if (drops(shelf)) {
-        drop(shelf, ref);
-    }
-    return drops(shelf);
+    return tier == TIER_HOT ? sink_hot(shelf, ref) : sink_cold(shelf, ref);
 }
 
 bool sink_from(struct shelf *shelf, enum tier tier)
 {
-    uint32_t ref = shelf_victim(shelf, tier);
-    if (ref == 0) {
+    bool keeps = shelf->namespace->policy.eviction == EVICTION_NONE;
+    if (keeps && is_last(shelf, tier)) {
         return false;
     }
-    if (tier == TIER_HOT) {
-        return sink_hot(shelf, ref);
-    }
-    if (tier == TIER_COLD &&
-        TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY)) {
-        return sink_cold(shelf, ref);
-    }
-    if (drops(shelf)) {
-        drop(shelf, ref);
-    }
-    return drops(shelf);
+    uint32_t ref = shelf_victim(shelf, tier);
+    return ref != 0 && sink_entry(shelf, ref, ENGINE_EVICTED);
 }
 
 /* ---- under memory pressure ---- */
@@ -132,7 +127,7 @@ static bool evict_by_policy(struct shelf *shelf)
         ref = looked < 256 ? lru_newer(&engine->arena, ref) : 0;
     }
     if (ref != 0) {
-        drop(shelf, ref);
+        drop(shelf, ref, ENGINE_EVICTED);
     }
     return ref != 0;
 }
@@ -140,9 +135,10 @@ static bool evict_by_policy(struct shelf *shelf)
 /* Could the shelf give RAM up? */
 static bool can_give(const struct shelf *shelf)
 {
-    bool last = !TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY);
-    return shelf_peek(shelf, TIER_COLD) + shelf_peek(shelf, TIER_HOT) != 0 &&
-           !(last && !drops(shelf));
+    bool keeps = shelf->namespace->policy.eviction == EVICTION_NONE &&
+                 !TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY);
+    return !keeps && (shelf_peek(shelf, TIER_COLD) != 0 ||
+                         shelf_peek(shelf, TIER_HOT) != 0);
 }
 
 static uint32_t tail_idle(const struct shelf *shelf)

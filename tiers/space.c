@@ -183,6 +183,17 @@ void space_rehome(struct space *space, uint32_t ref)
     }
 }
 
+void space_move_expiry(
+    struct space *space, struct entry *entry, int64_t expiry_ms)
+{
+    const struct arena *arena = &space->engine->arena;
+    uint32_t ref = arena_ref(arena, entry);
+    wheel_remove(&space->wheel, arena, ref);
+    memcpy((char *)entry + entry_expiry_offset(entry), &expiry_ms,
+        sizeof expiry_ms);
+    wheel_add(&space->wheel, arena, ref);
+}
+
 static void free_entry(struct engine *engine, uint32_t ref)
 {
     struct entry *entry = arena_at(&engine->arena, ref);

@@ -46,6 +46,9 @@ void engine_reset_stats(struct engine *engine)
         .dirty_keys_since_save = kept.dirty_keys_since_save,
         .last_save_ms = kept.last_save_ms,
     };
+    for (unsigned i = 0; i < engine->namespaces.count; i++) {
+        engine->namespaces.sorted[i]->counters = (struct namespace_counters){0};
+    }
 }
 
 int64_t engine_idle_ms(

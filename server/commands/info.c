@@ -30,6 +30,7 @@ static const struct section {
     {"cluster", "Cluster", info_cluster, IN_EACH},
     {"keyspace", "Keyspace", info_keyspace, IN_EACH},
     {"tiers", "Tiers", info_tiers, IN_EACH},
+    {"namespaces", "Namespaces", info_namespaces, IN_EACH},
 };
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 

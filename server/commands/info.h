@@ -18,7 +18,8 @@ struct info {
 typedef void info_fn(struct info *info);
 info_fn info_server, info_clients, info_memory, info_persistence, info_stats,
     info_replication, info_cpu, info_modules, info_commandstats,
-    info_errorstats, info_latencystats, info_cluster, info_keyspace, info_tiers;
+    info_errorstats, info_latencystats, info_cluster, info_keyspace, info_tiers,
+    info_namespaces;
 
 /* One line; printf-like value. */
 void info_line(struct info *info, const char *name, const char *format, ...)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/commands/info.h"
+#include "server/commands/tier.h"
 #include "server/config_apply.h"
 #include "server/config_namespace.h"
 #include "server/directive.h"
@@ -121,28 +123,54 @@ void cmd_namespace_del(struct request *request)
     }
 }
 
-static void reply_figure(struct reply *reply, const char *name, uint64_t value)
+#define FIGURE(name, field)                                                    \
+    {                                                                          \
+        name, offsetof(struct namespace_stats, field)                          \
+    }
+#define BY_TIER(field, of)                                                     \
+    FIGURE("hot_" field, of[TIER_HOT]), FIGURE("cold_" field, of[TIER_COLD]),  \
+        FIGURE("dry_" field, of[TIER_DRY])
+const struct tier_figure namespace_figures[] = {
+    FIGURE("hot_keys", tier[TIER_HOT].items),
+    FIGURE("hot_bytes", tier[TIER_HOT].bytes),
+    FIGURE("cold_keys", tier[TIER_COLD].items),
+    FIGURE("cold_bytes", tier[TIER_COLD].bytes),
+    FIGURE("dry_keys", tier[TIER_DRY].items),
+    FIGURE("dry_bytes", tier[TIER_DRY].bytes),
+    FIGURE("disk_bytes", disk_bytes),
+    BY_TIER("hits", counters.hits),
+    FIGURE("misses", counters.misses),
+    FIGURE("puts", counters.puts),
+    FIGURE("deletes", counters.deletes),
+    FIGURE("demoted_hot_cold", counters.demoted_hot_cold),
+    FIGURE("demoted_cold_dry", counters.demoted_cold_dry),
+    FIGURE("promoted_dry_cold", counters.promoted_dry_cold),
+    FIGURE("promoted_cold_hot", counters.promoted_cold_hot),
+    FIGURE("compressed_raw_bytes", counters.compressed_raw_bytes),
+    FIGURE("compressed_stored_bytes", counters.compressed_stored_bytes),
+    BY_TIER("evicted", counters.evicted),
+    BY_TIER("expired", counters.expired),
+};
+const size_t namespace_figure_count =
+    sizeof(namespace_figures) / sizeof(namespace_figures[0]);
+
+uint64_t namespace_figure_value(
+    const struct tier_figure *figure, const struct namespace_stats *stats)
 {
-    reply_bulk_text(reply, name);
-    reply_integer(reply, (int64_t)value);
+    uint64_t value;
+    memcpy(&value, (const char *)stats + figure->offset, sizeof(value));
+    return value;
 }
 
 static void reply_stats(
     struct reply *reply, const struct namespace_stats *stats)
 {
-    static const enum tier tiers[] = {TIER_HOT, TIER_COLD, TIER_DRY};
-    reply_map(reply, 10);
-    for (unsigned i = 0; i < 3; i++) {
-        char name[32];
-        enum tier tier = tiers[i];
-        snprintf(name, sizeof(name), "%s_keys", tier_name(tier));
-        reply_figure(reply, name, stats->tier[tier].items);
-        snprintf(name, sizeof(name), "%s_bytes", tier_name(tier));
-        reply_figure(reply, name, stats->tier[tier].bytes);
-        snprintf(name, sizeof(name), "%s_evicted", tier_name(tier));
-        reply_figure(reply, name, stats->evicted[tier]);
+    reply_map(reply, namespace_figure_count);
+    for (size_t i = 0; i < namespace_figure_count; i++) {
+        reply_bulk_text(reply, namespace_figures[i].name);
+        reply_integer(reply,
+            (int64_t)namespace_figure_value(&namespace_figures[i], stats));
     }
-    reply_figure(reply, "disk_bytes", stats->disk_bytes);
 }
 
 static void reply_all_stats(struct request *request)
@@ -186,6 +214,42 @@ void cmd_namespace_stats(struct request *request)
         return;
     }
     reply_stats(request->reply, &stats);
+}
+
+static void write_namespace(
+    struct info *info, unsigned number, const char *prefix)
+{
+    struct namespace_stats stats;
+    char name[32];
+    if (!engine_namespace_stats(
+            info->engine, bytes_of(prefix, strlen(prefix)), &stats)) {
+        return;
+    }
+    snprintf(name, sizeof(name), "namespace%u", number);
+    fprintf(info->out, "%s:prefix=", name);
+    for (const char *c = prefix; *c != '\0'; c++) {
+        /* What would end the field or the line is written as in a URL. */
+        bool plain = *c > ' ' && *c < 127 && *c != ',' && *c != '%';
+        fprintf(info->out, plain ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    for (size_t i = 0; i < namespace_figure_count; i++) {
+        fprintf(info->out, ",%s=%llu", namespace_figures[i].name,
+            (unsigned long long)namespace_figure_value(
+                &namespace_figures[i], &stats));
+    }
+    fputs("\r\n", info->out);
+}
+
+void info_namespaces(struct info *info)
+{
+    const struct config *config = &info->server->config;
+    unsigned number = 0;
+    write_namespace(info, number++, "");
+    for (unsigned i = 0; i < config->namespace_count; i++) {
+        if (config->namespaces[i].prefix[0] != '\0') {
+            write_namespace(info, number++, config->namespaces[i].prefix);
+        }
+    }
 }
 
 void cmd_namespace_help(struct request *request)

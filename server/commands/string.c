@@ -137,7 +137,7 @@ void cmd_mget(struct request *request)
     reply_array(request->reply, (size_t)request->argc - 1);
     for (int i = 1; i < request->argc; i++) {
         const struct entry *entry =
-            db_read(request->db, request->argv[i], request->now_ms);
+            db_read_many(request->db, request->argv[i], request->now_ms);
         if (entry != NULL && entry_type(entry) != TYPE_STRING) {
             entry = NULL;
         }

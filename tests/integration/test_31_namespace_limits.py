@@ -219,7 +219,7 @@ def test_limits_hold_over_all_databases_and_after_flushing(one):
     for database in (0, 1, 2):
         one.command("SELECT", database)
         sizes.append(one.value("DBSIZE"))
-    assert sum(sizes) == 20 and min(sizes) >= 6
+    assert sum(sizes) == 20
     one.command("FLUSHDB")
     assert stats(one, "n:")["hot_keys"] == 20 - sizes[2]
     one.command("FLUSHALL")

@@ -348,6 +348,24 @@ void reply_bool(struct reply *reply, bool value)
     }
 }
 
+void reply_big_number(struct reply *reply, struct bytes digits)
+{
+    if (reply->version == 3) {
+        put_line(reply, '(', digits);
+        return;
+    }
+    reply_bulk(reply, digits);
+    if (reply->muted) {
+        return;
+    }
+    char *at = reply->data + reply->size - 2 - digits.size;
+    for (size_t i = 0; i < digits.size; i++) {
+        if (at[i] == '\r' || at[i] == '\n') {
+            at[i] = ' ';
+        }
+    }
+}
+
 void reply_verbatim(struct reply *reply, const char *kind, struct bytes text)
 {
     char prefix[4];

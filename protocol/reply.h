@@ -73,6 +73,8 @@ void reply_push(struct reply *reply, size_t count);
 void reply_double(struct reply *reply, double value);
 /* #t #f or 1 0 */
 void reply_bool(struct reply *reply, bool value);
+/* (digits or a bulk string; CR and LF become spaces. */
+void reply_big_number(struct reply *reply, struct bytes digits);
 /* =n\r\ntxt:... or a bulk string; `kind` is "txt" or "mkd". */
 void reply_verbatim(struct reply *reply, const char *kind, struct bytes text);
 

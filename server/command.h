@@ -76,9 +76,10 @@ enum command_flags {
     CMD_PROTECTED = 1 << 21,
     CMD_TOUCHES_ARBITRARY_KEYS = 1 << 22,
     /* what ACL rules about channels look at: */
-    CMD_CHANNEL_FIRST = 1 << 23,    /* argv[1] is a channel */
-    CMD_CHANNEL_ALL = 1 << 24,      /* each argument is one */
-    CMD_CHANNEL_PATTERNS = 1 << 25, /* each argument is a pattern of some */
+    CMD_CHANNEL_FIRST = 1 << 23,     /* argv[1] is a channel */
+    CMD_CHANNEL_ALL = 1 << 24,       /* each argument is one */
+    CMD_CHANNEL_PATTERNS = 1 << 25,  /* each argument is a pattern of some */
+    CMD_NO_MANDATORY_KEYS = 1 << 26, /* the number of its keys may be 0 */
 };
 
 /* One row of server/commands/commands.def:
@@ -92,7 +93,10 @@ enum command_flags {
  * arity      as Redis counts: with the name, negative = at least
  * first..step  key positions, 0 0 0 without keys; last may be negative
  * key_flags  key spec flags as COMMAND INFO prints them: "RW access update";
- *            "RO access; OW update" where each key has its own
+ *            "RO access; OW update" where each key has its own. The word
+ *            numkeys=N says (with CMD_MOVABLEKEYS) that argument N counts the
+ *            keys that follow it, beside those of first..step: ZUNIONSTORE
+ *            has "OW update;RO access numkeys=2", EVAL "... numkeys=2"
  * needs      a needs_fn
  * group      "string", "generic", "connection", "server" ... (COMMAND DOCS)
  * since      "1.0.0"
@@ -147,10 +151,22 @@ struct bytes command_key_flags(
 const char *command_full_name(
     const struct command *command, char *out, size_t capacity);
 
+/* ---- keys (server/command_keys.c) ---- */
+
 /* Indexes of the key arguments into `positions` (room for argc); their
  * number, or -1 when the arguments are not valid. */
 int command_keys(const struct command *command, const struct bytes *argv,
     int argc, int *positions);
+/* The same one by one: begin, which answers false when the arguments are not
+ * valid, then next until it answers 0. */
+struct command_keys {
+    int next, end, step, counted_next, counted_end;
+};
+bool command_keys_begin(struct command_keys *keys,
+    const struct command *command, const struct bytes *argv, int argc);
+int command_keys_next(struct command_keys *keys);
+/* The argument that counts keys, or 0. */
+int command_numkeys_index(const struct command *command);
 
 /* ---- for handlers: arguments and standard errors (server/arguments.c) ---- */
 

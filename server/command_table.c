@@ -70,27 +70,6 @@ bool command_is_container(const struct command *command)
     return false;
 }
 
-int command_keys(const struct command *command, const struct bytes *argv,
-    int argc, int *positions)
-{
-    (void)argv; /* the rows of today name their keys by position alone */
-    if (command->first_key == 0) {
-        return 0;
-    }
-    int last = command->last_key;
-    if (last < 0) {
-        last += argc;
-    }
-    if (last >= argc || last < command->first_key) {
-        return -1;
-    }
-    int count = 0;
-    for (int i = command->first_key; i <= last; i += command->key_step) {
-        positions[count++] = i;
-    }
-    return count;
-}
-
 bool need_none(const struct request *request, int key_index)
 {
     (void)request;

@@ -123,6 +123,11 @@ struct config {
     bool appendonly;
     bool stop_writes_on_bgsave_error;
 
+    /* scripts */
+    bool scripting;               /* no: EVAL and all of it is refused; ours */
+    uint64_t script_maxmemory;    /* bytes for Lua; ours */
+    int64_t busy_reply_threshold; /* ms until others are told BUSY, 0: never */
+
     /* the process */
     bool daemonize;
     bool syslog_enabled;

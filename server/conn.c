@@ -116,6 +116,10 @@ void conn_close_soon(struct conn *conn)
     if ((conn->flags & CONN_ANSWER_WAITS) != 0) {
         conn_send_answers(conn->server);
     }
+    if (conn == conn->server->busy_conn) {
+        conn->flags |= CONN_CLOSE_AFTER_REPLY; /* its script runs just now */
+        return;
+    }
     if ((conn->flags & CONN_CLOSING) != 0) {
         return; /* by a failed write */
     }
@@ -146,7 +150,7 @@ void conn_update_reading(struct conn *conn)
 {
     uint32_t stopped = CONN_PARKED | CONN_CLOSING | CONN_CLOSE_AFTER_REPLY;
     bool wanted =
-        (conn->flags & stopped) == 0 &&
+        (conn->flags & stopped) == 0 && conn != conn->server->busy_conn &&
         (conn->output_first == NULL ||
             conn_output_bytes(conn) <= conn_output_pause_bytes(conn->server));
     bool reading = (conn->flags & CONN_READING) != 0;

@@ -6,6 +6,7 @@
 #include "server/latency.h"
 #include "server/multi.h"
 #include "server/pubsub.h"
+#include "server/scripting/scripting.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -128,11 +129,14 @@ void server_count_outside(struct server *server)
 {
     /* Queued blobs are the engine's values, or, once those have sunk, part of
      * what the process has beyond the accounts, which the engine measures. */
+    struct scripting_figures scripts;
+    scripting_figures(server->scripting, &scripts);
     size_t outside = server->conn_input_bytes + server->queued_output_bytes -
                      server->queued_blob_bytes + READ_BUFFER_BYTES +
                      server->reply.capacity + server->multi_bytes +
                      server->interest.bytes +
-                     server->watch_count * sizeof(struct watch);
+                     server->watch_count * sizeof(struct watch) +
+                     scripts.eval_vm_bytes + scripts.function_vm_bytes;
     engine_set_outside_bytes(server->engine, outside);
 }
 
@@ -151,6 +155,9 @@ static void on_cron(uv_timer_t *timer)
     struct server *server = timer->data;
     int64_t now_ms = server_now_ms();
     uint64_t now_us = server_mono_us();
+    if (server->busy_conn != NULL) {
+        return; /* for a script nothing happens beside it */
+    }
     if (!server->loading) {
         engine_cron(server->engine, now_ms);
         latency_note(server->latency, &server->config, "expire-cycle", now_us);

@@ -10,6 +10,7 @@
 #include "server/nested.h"
 #include "server/park.h"
 #include "server/pubsub.h"
+#include "server/scripting/scripting.h"
 #include "server/server.h"
 #include "server/slowlog.h"
 
@@ -115,6 +116,11 @@ static bool may_run(struct request *request, enum acl_context context)
             request->reply, "LOADING Redis is loading the dataset in memory");
         return false;
     }
+    if (scripting_is_busy(server) && !request->nested &&
+        (row->flags & CMD_ALLOW_BUSY) == 0) {
+        reply_error(request->reply, "%s", scripting_busy_error(server));
+        return false;
+    }
     if (server->checkpoint_failed && (request->flags & CMD_WRITE) != 0 &&
         server->config.stop_writes_on_bgsave_error) {
         reply_error(request->reply,
@@ -194,16 +200,16 @@ void request_each_needed_key(
     const struct request *request, needed_key_fn *fn, void *context)
 {
     const struct command *row = request->command;
+    struct command_keys keys;
     if (request->runs_queue) {
         multi_each_needed_key(request, fn, context);
         return;
     }
-    int last =
-        row->last_key < 0 ? request->argc + row->last_key : row->last_key;
-    if (row->first_key == 0 || last >= request->argc) {
+    if (!command_keys_begin(&keys, row, request->argv, request->argc)) {
         return;
     }
-    for (int i = row->first_key; i <= last; i += row->key_step) {
+    for (int i = command_keys_next(&keys); i != 0;
+         i = command_keys_next(&keys)) {
         if (row->needs(request, i) &&
             !fn(context, request->db, request->argv[i])) {
             return;
@@ -543,6 +549,9 @@ void command_call(struct request *outer, const struct dispatch_input *input)
     init_request(&request, outer->conn, input);
     request.nested = true;
     request.now_ms = outer->now_ms;
+    if (outer->reply != request.reply) {
+        request.reply = outer->reply; /* a script's, with its own version */
+    }
     uint64_t errors = request.reply->errors;
     const struct command *row = resolve_row(&request, input);
     if (row != NULL) {
@@ -553,6 +562,7 @@ void command_call(struct request *outer, const struct dispatch_input *input)
             nested_fetch(&request)) {
             run(&request);
             nested_release(&request);
+            outer->read_at_once |= request.read_at_once; /* for SLOWLOG */
             return;
         }
     }

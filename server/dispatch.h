@@ -50,7 +50,8 @@ enum dispatch_result command_dispatch(
 /* Runs one command on behalf of outer's connection from inside outer's
  * handler (EXEC, scripts): lookup, arity, rights, the run, its statistics,
  * SLOWLOG and MONITOR. Exactly one reply, an error too, goes to the end of
- * server->reply. It never waits: values that are on disk though nobody has
+ * outer->reply; if that is not the server's, its version is left alone. It
+ * never waits: values that are on disk though nobody has
  * fetched them beforehand are read at once, for a second at most each
  * (sync_reads in TIER STATS), and room in memory is the caller's business, but
  * for a limit that holds always. What lies in outer's scratch is lost. */

@@ -19,6 +19,7 @@
 #include "server/multi.h"
 #include "server/park.h"
 #include "server/pubsub.h"
+#include "server/scripting/scripting.h"
 #include "server/slowlog.h"
 #include "server/startup.h"
 
@@ -82,6 +83,12 @@ static void on_turn(uv_check_t *handle)
     if (server->shutting_down) {
         return;
     }
+    if (server->busy_conn != NULL) {
+        conn_send_answers(server);
+        conn_flush_list(server);
+        return; /* nothing else goes on while a script is busy */
+    }
+    server_handle_missed_signal(server);
     if (server->ready != NULL) {
         /* Before the engine's turn, which sees to what they write. */
         park_run_ready(server);
@@ -108,6 +115,10 @@ static void on_engine_wake(uv_async_t *handle)
 {
     struct server *server = handle->data;
     uint64_t begin_us = server_mono_us();
+    if (server->busy_conn != NULL) {
+        server->wake_missed = true;
+        return;
+    }
     engine_collect(server->engine, server_now_ms());
     latency_note(server->latency, &server->config, "dry-collect", begin_us);
     server->engine_has_more = true; /* what has arrived may need a turn */
@@ -230,6 +241,7 @@ static void init_parts(struct server *server)
     server->start_mono_ms = server_mono_us() / 1000;
     startup_make_run_id(server->run_id);
     server_apply_config(server);
+    server->scripting = scripting_create(server);
 }
 
 static void init_loop(struct server *server)
@@ -266,6 +278,7 @@ static void finish(struct server *server)
     uv_run(&server->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&server->loop) == 0);
     acl_destroy(server->acl);
+    scripting_destroy(server->scripting);
     slowlog_destroy(server->slowlog);
     latency_destroy(server->latency);
     pubsub_destroy(server->pubsub);
@@ -289,7 +302,7 @@ int server_run(struct server *server)
     server->load_start_us = server_mono_us();
     server->loading = true;
     if (acl_load_at_start(server) && create_engine(server) &&
-        listen_open(server)) {
+        scripting_load(server->scripting) && listen_open(server)) {
         cron_start(server);
         server_keep_turning(server, true);
         uv_run(&server->loop, UV_RUN_DEFAULT);

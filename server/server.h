@@ -22,6 +22,7 @@
 
 struct conn;
 struct acl;
+struct scripting;
 struct slowlog;
 struct latency;
 struct pubsub;
@@ -50,6 +51,12 @@ struct server {
     struct slowlog *slowlog;
     struct latency *latency;
     struct pubsub *pubsub;
+
+    struct scripting *scripting; /* NULL: there are no scripts */
+    struct conn *busy_conn;      /* whose script has run for long: the loop
+                                    turns inside it (scripting/busy.c) */
+    bool wake_missed;            /* the engine had something meanwhile */
+    int signal_missed;           /* and so had an operator: SIGTERM ... */
 
     struct listener *listeners;
 
@@ -125,6 +132,8 @@ void server_apply_config(struct server *server);
 void server_keep_turning(struct server *server, bool wanted);
 /* SIGTERM and SIGINT. */
 void server_watch_signals(struct server *server);
+/* What came while a script was busy, which it has ended. */
+void server_handle_missed_signal(struct server *server);
 
 /* Tells the engine what everything outside of it takes; cron does so all the
  * time, and whoever grows by much at once. (cron.c) */

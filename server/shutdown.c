@@ -3,6 +3,7 @@
 
 #include "server/conn.h"
 #include "server/listen.h"
+#include "server/scripting/scripting.h"
 #include "server/server.h"
 #include "server/startup.h"
 
@@ -60,6 +61,15 @@ bool server_shutdown(struct server *server, bool save, bool force)
     return true;
 }
 
+static void shut_down_for(struct server *server, int signal_number)
+{
+    int how = signal_number == SIGINT ? server->config.shutdown_on_sigint
+                                      : server->config.shutdown_on_sigterm;
+    bool save = (how & CONFIG_SHUTDOWN_NOSAVE) == 0;
+    bool force = (how & CONFIG_SHUTDOWN_FORCE) != 0;
+    server_shutdown(server, save, force);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
@@ -71,11 +81,21 @@ static void on_signal(uv_signal_t *handle, int number)
         uv_signal_stop(&server->sigint);
         signal(SIGINT, SIG_DFL);
     }
-    int how = interrupt ? server->config.shutdown_on_sigint
-                        : server->config.shutdown_on_sigterm;
-    bool save = (how & CONFIG_SHUTDOWN_NOSAVE) == 0;
-    bool force = (how & CONFIG_SHUTDOWN_FORCE) != 0;
-    server_shutdown(server, save, force);
+    if (scripting_is_busy(server)) {
+        scripting_abort(server);
+        server->signal_missed = number;
+    } else {
+        shut_down_for(server, number);
+    }
+}
+
+void server_handle_missed_signal(struct server *server)
+{
+    if (server->signal_missed != 0) {
+        int number = server->signal_missed;
+        server->signal_missed = 0;
+        shut_down_for(server, number);
+    }
 }
 
 void server_watch_signals(struct server *server)

@@ -5,6 +5,7 @@
 
 #include "server/conn.h"
 #include "server/monitor.h"
+#include "server/scripting/scripting.h"
 #include "server/server.h"
 
 void cmd_time(struct request *request)
@@ -114,6 +115,12 @@ void cmd_shutdown(struct request *request)
     }
     if (words.abort) {
         reply_error(request->reply, "ERR No shutdown in progress.");
+        return;
+    }
+    if (scripting_is_busy(request->server) && !words.nosave) {
+        /* What the script has done so far is no state to save. */
+        reply_error(
+            request->reply, "%s", scripting_busy_error(request->server));
         return;
     }
     log_line(&request->server->log, LOG_WARNING, "User requested shutdown...");

@@ -27,6 +27,7 @@ static const struct {
     {CMD_NO_AUTH, "no_auth"},
     {CMD_MAY_REPLICATE, "may_replicate"},
     {CMD_NO_ASYNC_LOADING, "no_async_loading"},
+    {CMD_NO_MANDATORY_KEYS, "no_mandatory_keys"},
     {CMD_NO_MULTI, "no_multi"},
     {CMD_MOVABLEKEYS, "movablekeys"},
     {CMD_ALLOW_BUSY, "allow_busy"},
@@ -107,6 +108,9 @@ bool command_in_category(const struct command *row, unsigned number)
     if (category->without != 0) {
         return (row->flags & category->without) == 0;
     }
+    if (category->flags == CMD_READONLY && list_has(row->acl, "scripting")) {
+        return false; /* EVAL_RO reads no more than what it calls */
+    }
     return (row->flags & category->flags) != 0 ||
            list_has(row->acl, category->name);
 }
@@ -159,8 +163,9 @@ static void reply_number(struct reply *reply, const char *name, int value)
     reply_integer(reply, value);
 }
 
-static void reply_key_spec(struct reply *reply, const struct command *row,
-    struct bytes flags, int first, int last)
+/* The common beginning of a key spec. */
+static void reply_spec_begin(
+    struct reply *reply, struct bytes flags, int first, const char *kind)
 {
     reply_map(reply, 3);
     reply_bulk_text(reply, "flags");
@@ -175,16 +180,32 @@ static void reply_key_spec(struct reply *reply, const struct command *row,
     reply_bulk_text(reply, "find_keys");
     reply_map(reply, 2);
     reply_bulk_text(reply, "type");
-    reply_bulk_text(reply, "range");
+    reply_bulk_text(reply, kind);
     reply_bulk_text(reply, "spec");
     reply_map(reply, 3);
+}
+
+static void reply_key_spec(struct reply *reply, const struct command *row,
+    struct bytes flags, int first, int last)
+{
+    reply_spec_begin(reply, flags, first, "range");
     reply_number(reply, "lastkey", last < 0 ? last : last - first);
     reply_number(reply, "keystep", row->key_step);
     reply_number(reply, "limit", 0);
 }
 
+static void reply_counted_spec(
+    struct reply *reply, struct bytes flags, int numkeys_index)
+{
+    reply_spec_begin(reply, flags, numkeys_index, "keynum");
+    reply_number(reply, "keynumidx", 0);
+    reply_number(reply, "firstkey", 1);
+    reply_number(reply, "keystep", 1);
+}
+
 /* One spec for all keys, or where the flags are divided by ';' one a key,
- * the last of them for all the keys that are left. */
+ * the last of them for all the keys that are left, or that are counted by an
+ * argument. */
 static void reply_key_specs(struct reply *reply, const struct command *row)
 {
     size_t mark = reply_begin(reply);
@@ -192,11 +213,17 @@ static void reply_key_specs(struct reply *reply, const struct command *row)
     bool each = strchr(row->key_flags, ';') != NULL;
     const char *at = row->key_flags;
     int first = row->first_key;
-    while (first > 0 && *at != '\0') {
+    int counted = command_numkeys_index(row);
+    while ((first > 0 || counted > 0) && *at != '\0') {
         size_t size = strcspn(at, ";");
-        reply_key_spec(reply, row, bytes_of(at, size), first,
-            each && at[size] == ';' ? first : row->last_key);
-        first += row->key_step;
+        struct bytes flags = bytes_of(at, size);
+        if (counted > 0 && (first == 0 || at[size] == '\0')) {
+            reply_counted_spec(reply, flags, counted);
+        } else {
+            reply_key_spec(reply, row, flags, first,
+                each && at[size] == ';' ? first : row->last_key);
+            first += row->key_step;
+        }
         at += size + (at[size] == ';');
         count++;
     }

@@ -16,7 +16,8 @@ void command_reply_key_flags(struct reply *reply, struct bytes flags)
             word[size++] = flags.data[at++];
         }
         at++;
-        if (size > 0) {
+        /* numkeys=N says where the keys are, not what they are for. */
+        if (size > 0 && memchr(word, '=', size) == NULL) {
             word[size] = '\0';
             reply_status(reply, word);
             count++;
@@ -37,7 +38,7 @@ static const struct command *find_inner(struct request *request)
         reply_error(request->reply, "ERR Invalid command specified");
         return NULL;
     }
-    if (row->first_key == 0) {
+    if (row->first_key == 0 && command_numkeys_index(row) == 0) {
         reply_error(request->reply, "ERR The command has no key arguments");
         return NULL;
     }

@@ -4,6 +4,7 @@
 #include "server/allocator.h"
 #include "server/commands/info.h"
 #include "server/commands/tier.h"
+#include "server/scripting/scripting.h"
 
 static double ratio(uint64_t part, uint64_t whole)
 {
@@ -65,12 +66,26 @@ static void write_allocator_ratios(
         (long long)(rss - info->stats.used_bytes));
 }
 
+static void write_scripts(struct info *info)
+{
+    struct scripting_figures figures;
+    scripting_figures(info->server->scripting, &figures);
+    info_number(info, "used_memory_vm_eval", figures.eval_vm_bytes);
+    info_bytes(info, "used_memory_lua", figures.eval_vm_bytes);
+    info_number(info, "used_memory_scripts_eval", figures.eval_scripts_bytes);
+    info_number(info, "number_of_cached_scripts", figures.cached_scripts);
+    info_number(info, "number_of_functions", figures.functions);
+    info_number(info, "number_of_libraries", figures.libraries);
+    info_number(info, "used_memory_vm_functions", figures.function_vm_bytes);
+    info_bytes(info, "used_memory_vm_total",
+        figures.eval_vm_bytes + figures.function_vm_bytes);
+    info_number(info, "used_memory_functions", figures.function_bytes);
+    info_bytes(info, "used_memory_scripts",
+        figures.eval_scripts_bytes + figures.function_bytes);
+}
+
 void info_memory(struct info *info)
 {
-    static const char *const scripts[] = {"used_memory_vm_eval",
-        "used_memory_scripts_eval", "number_of_cached_scripts",
-        "number_of_functions", "number_of_libraries",
-        "used_memory_vm_functions", "used_memory_functions", NULL};
     static const char *const replication[] = {"mem_replication_backlog",
         "mem_total_replication_buffers", "mem_clients_slaves", NULL};
     static const char *const after[] = {"active_defrag_running",
@@ -85,10 +100,7 @@ void info_memory(struct info *info)
     info_number(info, "allocator_resident", allocator.resident);
     info_bytes(info, "total_system_memory",
         (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
-    info_zeros(info, scripts);
-    info_bytes(info, "used_memory_lua", 0);
-    info_bytes(info, "used_memory_vm_total", 0);
-    info_bytes(info, "used_memory_scripts", 0);
+    write_scripts(info);
     info_bytes(info, "maxmemory", stats->maxmemory_bytes);
     info_line(info, "maxmemory_policy", "%s",
         policy_name(info->server->config.maxmemory_policy));

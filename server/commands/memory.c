@@ -5,6 +5,7 @@
 
 #include "server/allocator.h"
 #include "server/conn.h"
+#include "server/scripting/scripting.h"
 #include "server/server.h"
 
 /* Below this a server has nothing worth an opinion. */
@@ -136,8 +137,12 @@ static size_t reply_own(
     reply_number(reply, "clients.normal", clients_bytes(request->server));
     reply_number(reply, "cluster.links", 0);
     reply_number(reply, "aof.buffer", stats->pending_batch_bytes);
-    reply_number(reply, "lua.caches", 0);
-    reply_number(reply, "functions.caches", 0);
+    struct scripting_figures scripts;
+    scripting_figures(request->server->scripting, &scripts);
+    reply_number(reply, "lua.caches",
+        scripts.eval_vm_bytes + scripts.eval_scripts_bytes);
+    reply_number(reply, "functions.caches",
+        scripts.function_vm_bytes + scripts.function_bytes);
     size_t databases = reply_databases(request);
     reply_number(reply, "index.bytes", stats->index_bytes);
     reply_number(reply, "overhead.total", overhead);

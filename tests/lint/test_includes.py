@@ -57,6 +57,7 @@ def test_own_headers_are_named_from_the_root():
     [
         ("lmdb.h", lambda path: str(path) == "tiers/dry/lmdb_store.h"),
         ("uv.h", lambda path: path.parts[0] == "server"),
+        ("lua.h", lambda path: str(path.parent) == "server/scripting"),
         ("lz4.h", lambda path: path.parts[0] == "tiers"),
     ],
 )

@@ -1,0 +1,72 @@
+/* Which arguments of a command are keys. */
+#include <stdlib.h>
+
+#include "server/command.h"
+
+static const char counted_mark[] = "numkeys=";
+
+int command_numkeys_index(const struct command *command)
+{
+    if ((command->flags & CMD_MOVABLEKEYS) == 0) {
+        return 0;
+    }
+    const char *at = strstr(command->key_flags, counted_mark);
+    return at == NULL ? 0 : atoi(at + sizeof(counted_mark) - 1);
+}
+
+/* The keys that an argument counts; false when it does not fit. */
+static bool find_counted(struct command_keys *keys, const struct bytes *argv,
+    int argc, int index, bool mandatory)
+{
+    int64_t count;
+    bool fits = index < argc && bytes_to_int64(argv[index], &count) &&
+                count >= (mandatory ? 1 : 0) && count <= argc - 1 - index;
+    keys->counted_next = index + 1;
+    keys->counted_end = fits ? index + 1 + (int)count : index + 1;
+    return fits || !mandatory;
+}
+
+bool command_keys_begin(struct command_keys *keys,
+    const struct command *command, const struct bytes *argv, int argc)
+{
+    bool valid = true;
+    *keys = (struct command_keys){.step = command->key_step};
+    if (command->first_key != 0) {
+        int last = command->last_key;
+        last = last < 0 ? last + argc : last;
+        valid = last < argc && last >= command->first_key;
+        keys->next = command->first_key;
+        keys->end = valid ? last + 1 : keys->next;
+    }
+    int counted = command_numkeys_index(command);
+    if (counted != 0) {
+        bool mandatory = (command->flags & CMD_NO_MANDATORY_KEYS) == 0;
+        valid = find_counted(keys, argv, argc, counted, mandatory) && valid;
+    }
+    return valid;
+}
+
+int command_keys_next(struct command_keys *keys)
+{
+    if (keys->next < keys->end) {
+        int position = keys->next;
+        keys->next += keys->step;
+        return position;
+    }
+    return keys->counted_next < keys->counted_end ? keys->counted_next++ : 0;
+}
+
+int command_keys(const struct command *command, const struct bytes *argv,
+    int argc, int *positions)
+{
+    struct command_keys keys;
+    if (!command_keys_begin(&keys, command, argv, argc)) {
+        return -1;
+    }
+    int count = 0;
+    for (int at = command_keys_next(&keys); at != 0;
+         at = command_keys_next(&keys)) {
+        positions[count++] = at;
+    }
+    return count;
+}

@@ -196,53 +196,6 @@ static enum dispatch_result admit(struct request *request, bool *refused)
     return DISPATCH_DONE;
 }
 
-void request_each_needed_key(
-    const struct request *request, needed_key_fn *fn, void *context)
-{
-    const struct command *row = request->command;
-    struct command_keys keys;
-    if (request->runs_queue) {
-        multi_each_needed_key(request, fn, context);
-        return;
-    }
-    if (!command_keys_begin(&keys, row, request->argv, request->argc)) {
-        return;
-    }
-    for (int i = command_keys_next(&keys); i != 0;
-         i = command_keys_next(&keys)) {
-        if (row->needs(request, i) &&
-            !fn(context, request->db, request->argv[i])) {
-            return;
-        }
-    }
-}
-
-struct dry_filter {
-    int64_t now_ms;
-    needed_key_fn *fn;
-    void *context;
-    bool any;
-};
-
-static bool filter_dry(void *context, struct db *db, struct bytes key)
-{
-    struct dry_filter *filter = context;
-    if (db_tier_size(db, TIER_DRY) == 0 ||
-        db_residency(db, key, filter->now_ms) != DB_DRY) {
-        return true;
-    }
-    filter->any = true;
-    return filter->fn(filter->context, db, key);
-}
-
-bool request_each_dry_key(
-    const struct request *request, needed_key_fn *fn, void *context)
-{
-    struct dry_filter filter = {request->now_ms, fn, context, false};
-    request_each_needed_key(request, filter_dry, &filter);
-    return filter.any;
-}
-
 static bool on_dry_key(void *context, struct db *db, struct bytes key)
 {
     (void)context;

@@ -69,7 +69,7 @@ void request_set_command(struct request *request, const struct command *row);
 size_t request_argument_bytes(const struct request *request);
 
 /* Calls fn(context, db, key) for each key of the request whose value its
- * handler needs, until fn returns false. */
+ * handler needs, until fn returns false. (command_keys.c) */
 typedef bool needed_key_fn(void *context, struct db *db, struct bytes key);
 void request_each_needed_key(
     const struct request *request, needed_key_fn *fn, void *context);

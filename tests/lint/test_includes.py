@@ -72,6 +72,16 @@ def test_library_headers_stay_in_their_place(header, permitted):
     assert [str(path) for path in users if not permitted(path)] == []
 
 
+def library_folders(commands):
+    """Where headers of libraries lie that are not in /usr/include itself."""
+    return sorted({
+        word
+        for command in commands
+        for word in shlex.split(command["command"])
+        if word.startswith("-I/usr/include/")
+    })
+
+
 def project_flags():
     """The flags meson compiles our sources with."""
     commands = json.loads((sources.BUILD / "compile_commands.json").read_text())
@@ -82,7 +92,7 @@ def project_flags():
                 word
                 for word in words[1:]
                 if word.startswith(("-W", "-std=", "-D", "-f"))
-            ]
+            ] + library_folders(commands)
     raise AssertionError("no compile command of ours")
 
 

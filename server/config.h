@@ -111,6 +111,7 @@ struct config {
     int maxmemory_policy; /* enum engine_policy */
     int64_t databases;
     struct value_limits values;
+    int64_t stream_node_max_entries;
     uint64_t maxmemory; /* as configured, 0: 60 % of what there is */
     struct save_point *save;
     unsigned save_count;

@@ -86,6 +86,34 @@ static struct bytes consumer_name(const struct stream_consumer *consumer)
     return bytes_of(consumer->name, consumer->name_size);
 }
 
+/* Where the consumer of that number is among those by number, or belongs. */
+static size_t number_place(const struct stream_group *group, uint64_t number)
+{
+    size_t low = 0, high = group->consumer_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        bool below = group->numbered[middle]->number < number;
+        low = below ? middle + 1 : low;
+        high = below ? high : middle;
+    }
+    return low;
+}
+
+static void copy_consumers(
+    const struct stream_group *group, struct stream_group *copy)
+{
+    size_t count = group->consumer_count;
+    copy->consumers = xcalloc(count + 1, sizeof(*copy->consumers));
+    copy->numbered = xcalloc(count + 1, sizeof(*copy->numbered));
+    for (size_t i = 0; i < count; i++) {
+        struct stream_consumer *consumer = xmalloc(sizeof *consumer);
+        *consumer = *group->consumers[i];
+        consumer->name = copy_name(consumer_name(consumer));
+        copy->consumers[i] = consumer;
+        copy->numbered[number_place(group, consumer->number)] = consumer;
+    }
+}
+
 static struct stream_group *copy_group(const struct stream_group *group)
 {
     struct stream_group *copy = xmalloc(sizeof *copy);
@@ -93,13 +121,7 @@ static struct stream_group *copy_group(const struct stream_group *group)
     copy->name = copy_name(group_name(group));
     tree_snapshot(&group->pending, &copy->pending);
     tree_snapshot(&group->owned, &copy->owned);
-    copy->consumers =
-        xcalloc(group->consumer_count + 1, sizeof *copy->consumers);
-    for (size_t i = 0; i < group->consumer_count; i++) {
-        copy->consumers[i] = group->consumers[i];
-        copy->consumers[i].name =
-            copy_name(consumer_name(&group->consumers[i]));
-    }
+    copy_consumers(group, copy);
     return copy;
 }
 
@@ -122,9 +144,11 @@ static bool release_group(struct stream_group *group, size_t budget)
         return false;
     }
     for (size_t i = 0; i < group->consumer_count; i++) {
-        free(group->consumers[i].name);
+        free(group->consumers[i]->name);
+        free(group->consumers[i]);
     }
     free(group->consumers);
+    free(group->numbered);
     free(group->name);
     free(group);
     return true;
@@ -160,6 +184,11 @@ size_t stream_memory_bytes(const struct stream *stream)
 }
 
 /* ---- groups ---- */
+
+static size_t consumer_bytes(const struct stream_consumer *consumer)
+{
+    return sizeof *consumer + consumer->name_size + 2 * sizeof(void *);
+}
 
 /* Where `name` is among `count` names in order, or belongs. */
 static size_t group_place(
@@ -216,9 +245,8 @@ void stream_group_remove(struct stream *stream, struct stream_group *group)
     bool found = false;
     size_t at = group_place(stream, group_name(group), &found);
     check(found);
-    while (group->consumer_count > 0) {
-        stream_consumer_remove(
-            stream, group, &group->consumers[group->consumer_count - 1]);
+    for (size_t i = 0; i < group->consumer_count; i++) {
+        stream->name_bytes -= consumer_bytes(group->consumers[i]);
     }
     stream->name_bytes -= sizeof *group + group->name_size;
     check(release_group(group, SIZE_MAX));
@@ -237,7 +265,7 @@ static size_t consumer_place(
     while (low < high) {
         size_t middle = (low + high) / 2;
         int order =
-            bytes_compare(consumer_name(&group->consumers[middle]), name);
+            bytes_compare(consumer_name(group->consumers[middle]), name);
         if (order == 0) {
             *found = true;
             return middle;
@@ -253,50 +281,56 @@ struct stream_consumer *stream_consumer_find(
 {
     bool found = false;
     size_t at = consumer_place(group, name, &found);
-    return found ? &group->consumers[at] : NULL;
+    return found ? group->consumers[at] : NULL;
 }
 
 struct stream_consumer *stream_consumer_by_number(
     const struct stream_group *group, uint64_t number)
 {
-    for (size_t i = 0; i < group->consumer_count; i++) {
-        if (group->consumers[i].number == number) {
-            return &group->consumers[i];
-        }
-    }
-    return NULL;
+    size_t at = number_place(group, number);
+    bool found =
+        at < group->consumer_count && group->numbered[at]->number == number;
+    return found ? group->numbered[at] : NULL;
 }
 
-static struct stream_consumer *insert_consumer(struct stream *stream,
-    struct stream_group *group, struct bytes name, uint64_t number)
+/* Makes room for one more at `at` of `count`. */
+static struct stream_consumer **open_place(
+    struct stream_consumer **consumers, size_t count, size_t at)
 {
-    bool found = false;
-    size_t at = consumer_place(group, name, &found);
-    if (found) {
-        return NULL;
-    }
-    group->consumers = xrealloc(group->consumers,
-        (group->consumer_count + 1) * sizeof(*group->consumers));
-    struct stream_consumer *consumer = &group->consumers[at];
-    memmove(consumer + 1, consumer,
-        (group->consumer_count - at) * sizeof(*consumer));
-    *consumer = (struct stream_consumer){
-        .name = copy_name(name),
-        .name_size = name.size,
-        .number = number,
-    };
-    group->consumer_count++;
-    stream->name_bytes += sizeof *consumer + name.size;
-    return consumer;
+    consumers = xrealloc(consumers, (count + 1) * sizeof(*consumers));
+    memmove(
+        consumers + at + 1, consumers + at, (count - at) * sizeof(*consumers));
+    return consumers;
+}
+
+static void close_place(
+    struct stream_consumer **consumers, size_t count, size_t at)
+{
+    memmove(consumers + at, consumers + at + 1,
+        (count - at - 1) * sizeof(*consumers));
 }
 
 struct stream_consumer *stream_consumer_add(struct stream *stream,
     struct stream_group *group, struct bytes name, int64_t now_ms)
 {
-    struct stream_consumer *consumer =
-        insert_consumer(stream, group, name, group->next_consumer++);
-    check(consumer != NULL);
-    consumer->seen_ms = now_ms;
+    bool found = false;
+    size_t count = group->consumer_count;
+    size_t at = consumer_place(group, name, &found);
+    check(!found);
+    struct stream_consumer *consumer = xmalloc(sizeof *consumer);
+    *consumer = (struct stream_consumer){
+        .name = copy_name(name),
+        .name_size = name.size,
+        .number = group->next_consumer++,
+        .seen_ms = now_ms,
+    };
+    size_t place = number_place(group, consumer->number);
+    group->consumers = open_place(group->consumers, count, at);
+    group->consumers[at] = consumer;
+    group->numbered = open_place(group->numbered, count, place);
+    group->numbered[place] = consumer;
+    group->consumer_count++;
+    stream->name_bytes += consumer_bytes(consumer);
     return consumer;
 }
 
@@ -318,12 +352,15 @@ uint64_t stream_consumer_remove(struct stream *stream,
         stream_pending_remove(group, id);
         removed++;
     }
-    size_t at = (size_t)(consumer - group->consumers);
-    stream->name_bytes -= sizeof *consumer + consumer->name_size;
-    free(consumer->name);
+    bool found = false;
+    size_t count = group->consumer_count;
+    close_place(group->consumers, count,
+        consumer_place(group, consumer_name(consumer), &found));
+    close_place(group->numbered, count, number_place(group, number));
     group->consumer_count--;
-    memmove(consumer, consumer + 1,
-        (group->consumer_count - at) * sizeof(*consumer));
+    stream->name_bytes -= consumer_bytes(consumer);
+    free(consumer->name);
+    free(consumer);
     return removed;
 }
 

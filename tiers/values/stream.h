@@ -49,7 +49,8 @@ struct stream_group {
     struct stream_id last_id; /* delivered */
     int64_t entries_read;     /* or STREAM_READ_UNKNOWN */
     struct tree pending, owned;
-    struct stream_consumer *consumers; /* by name */
+    struct stream_consumer **consumers; /* by name; each in memory of its own */
+    struct stream_consumer **numbered;  /* the same by number */
     size_t consumer_count;
     uint64_t next_consumer;
 };
@@ -84,7 +85,7 @@ struct stream_group *stream_group_find(
 struct stream_group *stream_group_add(struct stream *stream, struct bytes name,
     struct stream_id last_id, int64_t entries_read);
 void stream_group_remove(struct stream *stream, struct stream_group *group);
-/* Borrowed until a consumer is added to or removed from the group. */
+/* Borrowed until that consumer is removed. */
 struct stream_consumer *stream_consumer_find(
     const struct stream_group *group, struct bytes name);
 struct stream_consumer *stream_consumer_by_number(

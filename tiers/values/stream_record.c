@@ -19,10 +19,10 @@ static size_t group_bytes(const struct stream_group *group)
 {
     size_t size =
         element_size(text_of(group->name, group->name_size)) + STREAM_ID_BYTES +
-        varint_size((uint64_t)(group->entries_read + 1)) +
+        varint_size((uint64_t)group->entries_read + 1) +
         varint_size(group->next_consumer) + varint_size(group->consumer_count);
     for (size_t i = 0; i < group->consumer_count; i++) {
-        const struct stream_consumer *consumer = &group->consumers[i];
+        const struct stream_consumer *consumer = group->consumers[i];
         size += element_size(text_of(consumer->name, consumer->name_size)) +
                 varint_size(consumer->number) +
                 varint_size((uint64_t)consumer->seen_ms);
@@ -60,11 +60,11 @@ static char *encode_group(const struct stream_group *group, char *out)
     out += element_write(out, text_of(group->name, group->name_size));
     stream_id_write(out, group->last_id);
     out += STREAM_ID_BYTES;
-    out += varint_write(out, (uint64_t)(group->entries_read + 1));
+    out += varint_write(out, (uint64_t)group->entries_read + 1);
     out += varint_write(out, group->next_consumer);
     out += varint_write(out, group->consumer_count);
     for (size_t i = 0; i < group->consumer_count; i++) {
-        const struct stream_consumer *consumer = &group->consumers[i];
+        const struct stream_consumer *consumer = group->consumers[i];
         out += element_write(out, text_of(consumer->name, consumer->name_size));
         out += varint_write(out, consumer->number);
         out += varint_write(out, (uint64_t)consumer->seen_ms);

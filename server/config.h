@@ -150,6 +150,7 @@ struct config {
     double latency_percentiles[CONFIG_PERCENTILES_MAX]; /* 0 to 100 */
     unsigned latency_percentile_count;
     bool latency_tracking;
+    uint32_t notify_events; /* notify-keyspace-events: enum keyspace_class */
 
     /* about the directives themselves */
     bool loading;               /* config_load is at work */

@@ -10,6 +10,7 @@
 #include "server/command.h"
 #include "server/config_text.h"
 #include "server/directive.h"
+#include "server/keyspace.h"
 
 static bool refuse(char *reason, const char *text)
 {
@@ -311,41 +312,89 @@ static bool set_oom_score(struct config *config,
 
 const struct directive_special special_oom_score = {set_oom_score, get_stored};
 
-/* Event classes in the order in which Redis prints them; A stands for the
- * first ten together. */
+/* ---- notify-keyspace-events ---- */
+
+/* In the order in which Redis prints them; A stands for the first ten. */
+static const struct event_class {
+    char letter;
+    uint32_t bit;
+} event_classes[] = {
+    {'g', KEYSPACE_GENERIC},
+    {'$', KEYSPACE_STRING},
+    {'l', KEYSPACE_LIST},
+    {'s', KEYSPACE_SET},
+    {'h', KEYSPACE_HASH},
+    {'z', KEYSPACE_ZSET},
+    {'x', KEYSPACE_EXPIRED},
+    {'e', KEYSPACE_EVICTED},
+    {'t', KEYSPACE_STREAM},
+    {'d', KEYSPACE_MODULE},
+    {'n', KEYSPACE_NEW},
+    {'K', KEYSPACE_BY_KEY},
+    {'E', KEYSPACE_BY_EVENT},
+    {'m', KEYSPACE_MISS},
+};
+#define EVENT_CLASSES (sizeof(event_classes) / sizeof(event_classes[0]))
+#define EVENT_CLASSES_IN_A 10
+
+static uint32_t events_in_a(void)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < EVENT_CLASSES_IN_A; i++) {
+        bits |= event_classes[i].bit;
+    }
+    return bits;
+}
+
 static bool set_notify(struct config *config, const struct directive *directive,
     char **words, int count, char *reason)
 {
-    static const char all[] = "g$lshzxetd", classes[] = "g$lshzxetdnKEm";
-    bool set[sizeof(classes)] = {false};
+    (void)directive;
+    uint32_t bits = 0;
     check(count == 1);
     for (const char *c = words[0]; *c != '\0'; c++) {
-        const char *found = strchr(classes, *c);
+        size_t i = 0;
+        while (i < EVENT_CLASSES && event_classes[i].letter != *c) {
+            i++;
+        }
         if (*c == 'A') {
-            memset(set, true, strlen(all));
-        } else if (found == NULL) {
+            bits |= events_in_a();
+        } else if (i < EVENT_CLASSES) {
+            bits |= event_classes[i].bit;
+        } else {
             return refuse(reason,
                 "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
-        } else {
-            set[found - classes] = true;
         }
     }
-    char text[sizeof(classes)], *end = text;
-    bool whole = memchr(set, false, strlen(all)) == NULL;
+    config->notify_events = bits;
+    return true;
+}
+
+/* Redis forgets to print n behind an A. */
+static char *get_notify(
+    const struct config *config, const struct directive *directive)
+{
+    (void)directive;
+    uint32_t bits = config->notify_events, in_a = events_in_a();
+    bool whole = (bits & in_a) == in_a;
+    char text[EVENT_CLASSES + 1], *end = text;
     if (whole) {
         *end++ = 'A';
     }
-    for (size_t i = 0; classes[i] != '\0'; i++) {
-        if (set[i] && !(whole && (i < strlen(all) || classes[i] == 'n'))) {
-            *end++ = classes[i];
+    for (size_t i = 0; i < EVENT_CLASSES; i++) {
+        uint32_t bit = event_classes[i].bit;
+        if ((bits & bit) != 0 &&
+            !(whole && ((bit & in_a) != 0 || bit == KEYSPACE_NEW))) {
+            *end++ = event_classes[i].letter;
         }
     }
     *end = '\0';
-    char *stored = text;
-    return store(config, directive, &stored, 1);
+    return xstrdup(text);
 }
 
-const struct directive_special special_notify = {set_notify, get_stored};
+const struct directive_special special_notify = {set_notify, get_notify};
+
+/* ---- accepted without effect, but checked: replicaof ---- */
 
 static bool set_replicaof(struct config *config,
     const struct directive *directive, char **words, int count, char *reason)

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "server/conn.h"
+#include "server/keyspace.h"
 #include "server/latency.h"
 #include "server/multi.h"
 #include "server/pubsub.h"
@@ -160,6 +161,9 @@ static void on_cron(uv_timer_t *timer)
     }
     if (!server->loading) {
         engine_cron(server->engine, now_ms);
+        if (server->unsettled) {
+            keyspace_settle(server);
+        }
         latency_note(server->latency, &server->config, "expire-cycle", now_us);
         if (engine_checkpoint_state(server->engine) ==
                 ENGINE_CHECKPOINT_RUNNING &&

@@ -4,6 +4,7 @@
 
 #include "server/acl.h"
 #include "server/conn.h"
+#include "server/keyspace.h"
 #include "server/latency.h"
 #include "server/monitor.h"
 #include "server/multi.h"
@@ -388,6 +389,9 @@ static enum dispatch_result run(struct request *request)
     }
     conn_begin_reply(request->conn);
     enum dispatch_result result = run_handler(request);
+    if (request->server->unsettled) {
+        keyspace_settle(request->server);
+    }
     conn_end_reply(request->conn);
     return result;
 }

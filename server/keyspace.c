@@ -1,5 +1,10 @@
 #include "server/keyspace.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -12,16 +17,103 @@ static void key_changed(struct server *server, struct db *db, struct bytes key)
     }
 }
 
-/* Every event comes by here, whoever caused it. */
-static void publish(struct server *server, enum keyspace_class class,
-    const char *event, unsigned database, struct bytes key)
+/* ---- notifications ---- */
+
+/* An event of the engine's that has not been published yet. */
+struct keyspace_note {
+    struct keyspace_note *prev, *next; /* server->notes */
+    const char *event;
+    unsigned database;
+    size_t key_size;
+    char key[];
+};
+
+/* `about` and what happened, on "<prefix>@<database>__:<about>". */
+static void publish_on(struct server *server, const char *prefix,
+    unsigned database, struct bytes about, struct bytes message)
 {
-    (void)server;
-    (void)class;
-    (void)event;
-    (void)database;
-    (void)key;
+    char head[48];
+    size_t head_size =
+        (size_t)snprintf(head, sizeof(head), "%s@%u__:", prefix, database);
+    size_t size = head_size + about.size;
+    char *channel = xmalloc(size);
+    memcpy(channel, head, head_size);
+    if (about.size > 0) {
+        memcpy(channel + head_size, about.data, about.size);
+    }
+    pubsub_publish(
+        server, PUBSUB_CHANNEL, bytes_of(channel, size), message, NULL);
+    free(channel);
 }
+
+static void publish(struct server *server, const char *event, unsigned database,
+    struct bytes key)
+{
+    struct bytes name = bytes_of(event, strlen(event));
+    uint32_t wanted = server->config.notify_events;
+    if (pubsub_name_count(server->pubsub, PUBSUB_CHANNEL) == 0 &&
+        pubsub_name_count(server->pubsub, PUBSUB_PATTERN) == 0) {
+        return;
+    }
+    if ((wanted & KEYSPACE_BY_KEY) != 0) {
+        publish_on(server, "__keyspace", database, key, name);
+    }
+    if ((wanted & KEYSPACE_BY_EVENT) != 0) {
+        publish_on(server, "__keyevent", database, name, key);
+    }
+}
+
+/* Publishing may close connections, which is not for the engine's callbacks
+ * to do. */
+static void keep_note(struct server *server, const char *event,
+    unsigned database, struct bytes key)
+{
+    struct keyspace_note *note = xmalloc(sizeof(*note) + key.size);
+    *note = (struct keyspace_note){
+        .event = event, .database = database, .key_size = key.size};
+    if (key.size > 0) {
+        memcpy(note->key, key.data, key.size);
+    }
+    DL_APPEND(server->notes, note);
+    server->unsettled = true;
+}
+
+static void publish_notes(struct server *server)
+{
+    while (server->notes != NULL) {
+        struct keyspace_note *note = server->notes;
+        DL_DELETE(server->notes, note);
+        publish(server, note->event, note->database,
+            bytes_of(note->key, note->key_size));
+        free(note);
+    }
+}
+
+void keyspace_settle(struct server *server)
+{
+    server->unsettled = false;
+    publish_notes(server);
+}
+
+void keyspace_finish(struct server *server)
+{
+    struct keyspace_note *next = server->notes;
+    while (next != NULL) {
+        struct keyspace_note *note = next;
+        next = note->next;
+        free(note);
+    }
+    server->notes = NULL;
+}
+
+void keyspace_apply_config(struct server *server)
+{
+    uint32_t wanted = server->config.notify_events;
+    engine_set_events(server->engine, (wanted & KEYSPACE_MISS) != 0,
+        (wanted & KEYSPACE_NEW) != 0);
+}
+
+/* ---- from handlers and the engine ---- */
 
 void keyspace_changed(struct request *request, struct bytes key)
 {
@@ -43,8 +135,11 @@ void keyspace_event(struct request *request, enum keyspace_class class,
 void keyspace_event_in(struct request *request, enum keyspace_class class,
     const char *event, struct db *db, struct bytes key)
 {
-    publish(request->server, class, event,
-        engine_db_number(request->engine, db), key);
+    struct server *server = request->server;
+    if ((server->config.notify_events & class) != 0) {
+        publish_notes(server); /* they happened before */
+        publish(server, event, engine_db_number(request->engine, db), key);
+    }
 }
 
 void keyspace_flushing(struct request *request, struct db *db)
@@ -75,5 +170,7 @@ void keyspace_on_engine_event(
     if (events[event].changes) {
         key_changed(server, engine_db(server->engine, database), key);
     }
-    publish(server, events[event].class, events[event].name, database, key);
+    if ((server->config.notify_events & events[event].class) != 0) {
+        keep_note(server, events[event].name, database, key);
+    }
 }

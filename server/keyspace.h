@@ -18,6 +18,10 @@ enum keyspace_class {
     KEYSPACE_EVICTED = 1 << 8, /* e */
     KEYSPACE_MISS = 1 << 9,    /* m */
     KEYSPACE_NEW = 1 << 10,    /* n */
+    KEYSPACE_MODULE = 1 << 11, /* d; nothing here is of that class */
+    /* Not classes but where events go: */
+    KEYSPACE_BY_KEY = 1 << 12,   /* K: __keyspace@<db>__:<key> */
+    KEYSPACE_BY_EVENT = 1 << 13, /* E: __keyevent@<db>__:<event> */
 };
 
 /* The value, the expiry or the existence of `key` in the request's database
@@ -41,6 +45,16 @@ void keyspace_event_in(struct request *request, enum keyspace_class class,
  * happens), or about to change places with those of another. */
 void keyspace_flushing(struct request *request, struct db *db);
 void keyspace_swapping(struct request *request, struct db *a, struct db *b);
+
+/* What the engine has told of is kept until somebody may be written to: these
+ * publish it. After anything that runs the engine, unless server->unsettled is
+ * false. */
+void keyspace_settle(struct server *server);
+/* Drops what is kept. */
+void keyspace_finish(struct server *server);
+/* Which events the engine must tell of, after a change of the configuration.
+ * Not while the data is being loaded. */
+void keyspace_apply_config(struct server *server);
 
 /* struct engine_options' on_event; `context` is the struct server. */
 void keyspace_on_engine_event(void *context, enum engine_event event,

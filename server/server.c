@@ -51,6 +51,7 @@ static void end_loading(struct server *server)
     double seconds =
         (double)(server_mono_us() - server->load_start_us) / 1000000;
     server->loading = false;
+    keyspace_apply_config(server);
     log_line(&server->log, LOG_NOTICE,
         "DB loaded from disk: %.3f seconds, %llu records", seconds,
         (unsigned long long)progress.loaded_records);
@@ -106,6 +107,9 @@ static void on_turn(uv_check_t *handle)
             server->latency, &server->config, "eviction-cycle", begin_us);
         more = server->engine_has_more;
     }
+    if (server->unsettled) {
+        keyspace_settle(server);
+    }
     conn_flush_list(server);
     server_keep_turning(
         server, more || server->ready != NULL || server->input_seen);
@@ -120,6 +124,9 @@ static void on_engine_wake(uv_async_t *handle)
         return;
     }
     engine_collect(server->engine, server_now_ms());
+    if (server->unsettled) {
+        keyspace_settle(server);
+    }
     latency_note(server->latency, &server->config, "dry-collect", begin_us);
     server->engine_has_more = true; /* what has arrived may need a turn */
 }
@@ -206,6 +213,9 @@ void server_apply_config(struct server *server)
         engine_set_value_limits(server->engine, &config->values);
     }
     server->maxmemory_bytes = server_maxmemory_bytes(config);
+    if (server->engine != NULL && !server->loading) {
+        keyspace_apply_config(server);
+    }
     uint64_t total = config->client_query_buffer_limit;
     server->limits = (struct resp_limits){
         .max_bulk_bytes = config->proto_max_bulk_len,
@@ -281,6 +291,7 @@ static void finish(struct server *server)
     scripting_destroy(server->scripting);
     slowlog_destroy(server->slowlog);
     latency_destroy(server->latency);
+    keyspace_finish(server);
     pubsub_destroy(server->pubsub);
     stats_finish(&server->stats);
     resp_args_finish(&server->batch.args);

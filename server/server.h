@@ -26,6 +26,7 @@ struct scripting;
 struct slowlog;
 struct latency;
 struct pubsub;
+struct keyspace_note;
 struct listener; /* listen.h */
 
 #define ANSWERS_MAX 256
@@ -51,6 +52,8 @@ struct server {
     struct slowlog *slowlog;
     struct latency *latency;
     struct pubsub *pubsub;
+    struct keyspace_note *notes; /* of the engine, to be published */
+    bool unsettled;              /* see keyspace_settle */
 
     struct scripting *scripting; /* NULL: there are no scripts */
     struct conn *busy_conn;      /* whose script has run for long: the loop

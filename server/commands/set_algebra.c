@@ -141,6 +141,49 @@ static void store(
     typed_store(request, &result, event);
 }
 
+/* The options behind the keys of SINTERCARD. */
+static bool parse_limit(struct request *request, int first, int64_t *limit)
+{
+    for (int i = first; i < request->argc; i += 2) {
+        if (i + 1 == request->argc || !arg_is(request, i, "limit")) {
+            error_syntax(request);
+            return false;
+        }
+        if (!bytes_to_int64(request->argv[i + 1], limit) || *limit < 0) {
+            reply_error(request->reply, "ERR LIMIT can't be negative");
+            return false;
+        }
+    }
+    return true;
+}
+
+void cmd_sintercard(struct request *request)
+{
+    struct collection result;
+    int64_t count = 0, limit = 0;
+    if (!bytes_to_int64(request->argv[1], &count) || count < 1) {
+        reply_error(request->reply, "ERR numkeys should be greater than 0");
+        return;
+    }
+    if (count > request->argc - 2) {
+        reply_error(request->reply,
+            "ERR Number of keys can't be greater than number of args");
+        return;
+    }
+    if (!parse_limit(request, 2 + (int)count, &limit)) {
+        return;
+    }
+    struct collection *sets = set_open_all(request, 2, (int)count);
+    if (sets == NULL) {
+        return;
+    }
+    collection_write(&result, request->db, request->argv[1], NULL,
+        KIND_SET_INTEGERS, request->now_ms);
+    combine(sets, (int)count, SET_INTER, &result, (uint64_t)limit);
+    reply_integer(request->reply, (int64_t)collection_count(&result));
+    collection_end(&result, false);
+}
+
 void cmd_sinter(struct request *request)
 {
     answer(request, SET_INTER);

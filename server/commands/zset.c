@@ -9,19 +9,23 @@
 
 #define SCORE_TEXT_MAX 128
 
-bool zset_arg_score(struct request *request, int index, double *score)
+bool zset_parse_score(struct bytes argument, double *score)
 {
     char text[SCORE_TEXT_MAX];
-    struct bytes argument = request->argv[index];
-    bool valid = argument.size > 0 && argument.size < sizeof text &&
-                 !isspace((unsigned char)argument.data[0]);
-    if (valid) {
-        char *end = NULL;
-        memcpy(text, argument.data, argument.size);
-        text[argument.size] = '\0';
-        *score = strtod(text, &end);
-        valid = end == text + argument.size && !isnan(*score);
+    char *end = NULL;
+    if (argument.size == 0 || argument.size >= sizeof text ||
+        isspace((unsigned char)argument.data[0])) {
+        return false;
     }
+    memcpy(text, argument.data, argument.size);
+    text[argument.size] = '\0';
+    *score = strtod(text, &end);
+    return end == text + argument.size && !isnan(*score);
+}
+
+bool zset_arg_score(struct request *request, int index, double *score)
+{
+    bool valid = zset_parse_score(request->argv[index], score);
     if (!valid) {
         reply_error(request->reply, "ERR value is not a valid float");
     }

@@ -5,8 +5,10 @@
 #include "server/commands/typed.h"
 #include "tiers/values/zset.h"
 
-/* A score, which is not NaN; false after having answered that argument
- * `index` is none. */
+/* The whole of `text` as a score, which is not NaN. */
+bool zset_parse_score(struct bytes text, double *score);
+/* The same of argument `index`; false after having answered that it is
+ * none. */
 bool zset_arg_score(struct request *request, int index, double *score);
 
 /* ---- ranges (zset_range.c) ---- */

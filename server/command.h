@@ -35,6 +35,10 @@ struct request {
                                 queued ones' matters before it runs */
     bool queued;             /* comes between MULTI and EXEC */
     bool runs_queue;         /* EXEC, and it will run what is queued */
+    struct bytes served_by;  /* it was waiting for this key, which has changed
+                                (block.h); no data: it runs as usual */
+    bool blocks;             /* the handler has called block_wait */
+    bool resumed;            /* was waiting so: it is counted as called */
     bool read_at_once;       /* nested: values were read from disk for it */
     uint64_t changes;        /* handlers add one for each change they make:
                                 feeds rdb_changes_since_last_save */

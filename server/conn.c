@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "server/acl.h"
+#include "server/block.h"
 #include "server/commands/tier.h"
 #include "server/listen.h"
 #include "server/monitor.h"
@@ -127,6 +128,7 @@ void conn_close_soon(struct conn *conn)
     conn->flags &= ~(uint32_t)CONN_READING;
     tier_move_cancel(conn);
     multi_end(conn);
+    block_end(conn);
     park_cancel(conn);
     monitor_remove(conn);
     pubsub_forget(conn);

@@ -28,6 +28,7 @@ struct segment;    /* conn_write.c */
 struct writer;     /* conn_write.c */
 struct multi;      /* multi.h */
 struct watch;      /* watch.h */
+struct block;      /* block.h */
 struct subscriber; /* pubsub.c */
 
 enum conn_flags {
@@ -52,13 +53,14 @@ enum conn_flags {
 
 enum conn_wait {
     CONN_WAIT_NONE,
-    CONN_WAIT_FETCH,  /* for values on disk */
-    CONN_WAIT_ROOM,   /* for memory */
-    CONN_WAIT_SYNC,   /* for its writes to be durable */
-    CONN_WAIT_PAUSE,  /* CLIENT PAUSE */
-    CONN_WAIT_TURN,   /* its share of this turn is used up */
-    CONN_WAIT_OUTPUT, /* for the client to read its replies */
-    CONN_WAIT_RETRY,  /* a handler's own wait */
+    CONN_WAIT_FETCH,   /* for values on disk */
+    CONN_WAIT_ROOM,    /* for memory */
+    CONN_WAIT_SYNC,    /* for its writes to be durable */
+    CONN_WAIT_PAUSE,   /* CLIENT PAUSE */
+    CONN_WAIT_TURN,    /* its share of this turn is used up */
+    CONN_WAIT_OUTPUT,  /* for the client to read its replies */
+    CONN_WAIT_RETRY,   /* a handler's own wait */
+    CONN_WAIT_BLOCKED, /* for a key to have something (block.h) */
 };
 
 struct conn {
@@ -84,6 +86,7 @@ struct conn {
     struct multi *multi;   /* what is queued between MULTI and EXEC, or NULL */
     struct watch *watches; /* keys it watches (watch.h) */
     unsigned watch_count;
+    struct block *block; /* what its command waits for (block.h), or NULL */
     struct tier_move *tier_move;   /* TIER DEMOTE, FLUSH under way, or NULL */
     struct subscriber *subscriber; /* its subscriptions, NULL: none */
 
@@ -163,6 +166,10 @@ void conn_send(struct conn *conn, struct bytes bytes);
 void conn_begin_reply(struct conn *conn);
 void conn_end_reply(struct conn *conn);
 
+/* The reply to a command that was waiting (block.h), which is cleared: sends
+ * it at once if the socket takes it. Only while no answers wait. */
+void conn_send_served(struct conn *conn, struct reply *reply);
+
 /* ---- between the conn_*.c files, batch.c and park.c ---- */
 
 /* uv_read_start's callbacks. */
@@ -180,6 +187,8 @@ void conn_send_answers(struct server *server);
 /* Sends what stands at the end of server->reply now, behind what is queued
  * already. While CONN_OUTPUT_HELD it is only queued. */
 void conn_flush(struct conn *conn);
+/* Writes what is queued at the end of this turn. */
+void conn_write_soon(struct conn *conn);
 /* Tries to write what is queued. */
 void conn_write_queued(struct conn *conn);
 /* Drops the queue; only when nothing is being written. */

@@ -429,6 +429,14 @@ void conn_write_queued(struct conn *conn)
     conn_update_reading(conn);
 }
 
+void conn_write_soon(struct conn *conn)
+{
+    if ((conn->flags & CONN_FLUSH_QUEUED) == 0) {
+        conn->flags |= CONN_FLUSH_QUEUED;
+        DL_APPEND2(conn->server->flush_list, conn, flush_prev, flush_next);
+    }
+}
+
 void conn_begin_reply(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -475,10 +483,7 @@ void conn_send_reply(struct conn *conn, const struct reply *message)
         }
     }
     each_piece(message, 0, queue_piece, conn);
-    if ((conn->flags & CONN_FLUSH_QUEUED) == 0) {
-        conn->flags |= CONN_FLUSH_QUEUED;
-        DL_APPEND2(server->flush_list, conn, flush_prev, flush_next);
-    }
+    conn_write_soon(conn);
 }
 
 void conn_send(struct conn *conn, struct bytes bytes)
@@ -486,6 +491,24 @@ void conn_send(struct conn *conn, struct bytes bytes)
     struct reply message = {
         .data = (char *)(uintptr_t)bytes.data, .size = bytes.size};
     conn_send_reply(conn, &message);
+}
+
+void conn_send_served(struct conn *conn, struct reply *reply)
+{
+    check((conn->flags & CONN_ANSWER_WAITS) == 0);
+    if ((conn->flags & (CONN_CLOSING | CONN_CLOSE_AFTER_REPLY)) == 0) {
+        size_t wrote = 0;
+        size_t size = reply_pending_bytes(reply);
+        if (conn->output_first == NULL &&
+            (conn->flags & CONN_OUTPUT_HELD) == 0) {
+            wrote = write_reply(conn, reply, 0);
+        }
+        if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
+            each_piece(reply, wrote, queue_piece, conn);
+            after_queueing(conn);
+        }
+    }
+    reply_clear(reply);
 }
 
 void conn_flush_list(struct server *server)

@@ -21,7 +21,8 @@
 static bool left_while_waiting(const struct conn *conn)
 {
     if ((conn->flags & CONN_PARKED) == 0 ||
-        (conn->wait != CONN_WAIT_PAUSE && conn->wait != CONN_WAIT_ROOM)) {
+        (conn->wait != CONN_WAIT_PAUSE && conn->wait != CONN_WAIT_ROOM &&
+            conn->wait != CONN_WAIT_BLOCKED)) {
         return false;
     }
     struct pollfd peer = {.fd = conn_fd(conn), .events = POLLRDHUP};
@@ -135,7 +136,7 @@ void server_count_outside(struct server *server)
     size_t outside = server->conn_input_bytes + server->queued_output_bytes -
                      server->queued_blob_bytes + READ_BUFFER_BYTES +
                      server->reply.capacity + server->multi_bytes +
-                     server->interest.bytes +
+                     server->interest.bytes + server->block_bytes +
                      server->watch_count * sizeof(struct watch) +
                      scripts.eval_vm_bytes + scripts.function_vm_bytes;
     engine_set_outside_bytes(server->engine, outside);

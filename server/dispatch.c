@@ -2,18 +2,17 @@
 
 #include <stdio.h>
 
+#include "server/account.h"
 #include "server/acl.h"
+#include "server/block.h"
 #include "server/conn.h"
 #include "server/keyspace.h"
-#include "server/latency.h"
-#include "server/monitor.h"
 #include "server/multi.h"
 #include "server/nested.h"
 #include "server/park.h"
 #include "server/pubsub.h"
 #include "server/scripting/scripting.h"
 #include "server/server.h"
-#include "server/slowlog.h"
 
 /* As much of a client's words as an error shows. */
 #define SHOWN_BYTES 128
@@ -234,105 +233,6 @@ static enum dispatch_result wait_for_turn(
 
 /* ---- the run ---- */
 
-static void count_error(
-    struct request *request, const struct command *row, bool rejected)
-{
-    struct stats *stats = &request->server->stats;
-    stats_count_error(stats, request->reply->error_code);
-    if (row != NULL) {
-        struct command_stats *counted = &stats->commands[row - command_rows];
-        *(rejected ? &counted->rejected_calls : &counted->failed_calls) += 1;
-    }
-}
-
-static void count_call(struct request *request, uint64_t ns)
-{
-    struct server *server = request->server;
-    struct command_stats *counted =
-        &server->stats.commands[request->command - command_rows];
-    counted->calls++;
-    counted->ns_rest += (uint32_t)(ns % 1000);
-    counted->usec += ns / 1000 + counted->ns_rest / 1000;
-    counted->ns_rest %= 1000;
-    server->stats.commands_processed++;
-    if (server->config.latency_tracking) {
-        if (counted->latency == NULL) {
-            counted->latency = xcalloc(1, sizeof(*counted->latency));
-        }
-        histogram_add(counted->latency, ns / 1000);
-    }
-}
-
-/* SLOWLOG counts from the command's arrival; LATENCY tells waiting and work
- * apart. */
-static void note_slow(struct request *request, uint64_t ns)
-{
-    struct server *server = request->server;
-    struct conn *conn = request->conn;
-    const struct config *config = &server->config;
-    uint64_t waited_ns = request->nested ? 0 : park_waited_ns(conn);
-    uint64_t us = (ns + waited_ns) / 1000;
-    int64_t now_s = request->now_ms / 1000;
-    if (latency_wants(config, ns / 1000000)) {
-        bool fast = (request->command->flags & CMD_FAST) != 0;
-        latency_add(server->latency, fast ? "fast-command" : "command",
-            ns / 1000000, now_s);
-    }
-    if (latency_wants(config, waited_ns / 1000000)) {
-        latency_add(server->latency, "dry-wait", waited_ns / 1000000, now_s);
-    }
-    if (slowlog_wants(config, us) &&
-        (request->command->flags & CMD_SKIP_SLOWLOG) == 0) {
-        char address[CONN_ADDRESS_BYTES];
-        conn_address(conn, address);
-        struct slowlog_record record = {
-            .command = request->command,
-            .argv = request->argv,
-            .argc = request->argc,
-            .time_s = now_s,
-            .us = us,
-            .address = address,
-            .name = conn->name,
-            .waited = waited_ns > 0 || request->read_at_once,
-        };
-        slowlog_add(
-            server->slowlog, (uint64_t)config->slowlog_max_len, &record);
-    }
-}
-
-static bool writes_must_be_synced(const struct server *server)
-{
-    return server->config.appendonly &&
-           server->config.appendfsync == APPEND_FSYNC_ALWAYS;
-}
-
-/* What follows from a command that has run. */
-static void settle(struct request *request, uint64_t ticks)
-{
-    struct server *server = request->server;
-    struct conn *conn = request->conn;
-    uint64_t ns = clock_ticks_to_ns(&server->clock, ticks);
-    count_call(request, ns);
-    if (ns >= server->slow_ns || conn->park != NULL) {
-        note_slow(request, ns);
-        conn->last_used_ms = server_now_ms(); /* not that of outer commands */
-    }
-    if (request->scratch->chunks != NULL) {
-        scratch_reset(request->scratch);
-    }
-    /* PFCOUNT only reads, and yet may keep what it has counted. */
-    if (request->changes > 0) {
-        engine_count_changes(request->engine, request->changes);
-    }
-    if ((request->command->flags & CMD_WRITE) != 0 &&
-        writes_must_be_synced(server)) {
-        conn->flags |= CONN_OUTPUT_HELD;
-    }
-    if (server->monitors != NULL) {
-        monitor_feed(request);
-    }
-}
-
 /* CLIENT REPLY SKIP holds for the one command after it. */
 static void shift_skip(struct conn *conn)
 {
@@ -369,22 +269,27 @@ static enum dispatch_result run_handler(struct request *request)
         server->holds_engine = false;
         engine_hold(request->engine, false);
     }
-    if ((conn->flags & CONN_PARKED) != 0) {
+    bool served = request->served_by.data != NULL; /* while parked */
+    if (request->blocks || (!served && (conn->flags & CONN_PARKED) != 0)) {
         scratch_reset(request->scratch);
+        if (request->blocks && !request->resumed) {
+            account_blocked(request, server->run_ticks - start_ticks);
+        }
         return DISPATCH_PARKED;
     }
     /* What a nested command has answered is counted already. */
     if (request->reply->errors != server->counted_errors) {
         server->counted_errors = request->reply->errors;
-        count_error(request, request->command, false);
+        account_error(request, request->command, false);
     }
-    settle(request, server->run_ticks - start_ticks);
+    account_run(request, server->run_ticks - start_ticks);
     return DISPATCH_DONE;
 }
 
 static enum dispatch_result run(struct request *request)
 {
-    if (request->nested) {
+    /* One that is served answers elsewhere. */
+    if (request->nested || request->served_by.data != NULL) {
         return run_handler(request);
     }
     conn_begin_reply(request->conn);
@@ -397,7 +302,7 @@ static enum dispatch_result run(struct request *request)
 }
 
 static void init_request(struct request *request, struct conn *conn,
-    const struct dispatch_input *input)
+    const struct dispatch_input *input, struct reply *reply)
 {
     struct server *server = conn->server;
     *request = (struct request){
@@ -409,7 +314,7 @@ static void init_request(struct request *request, struct conn *conn,
         .argv = input->argv,
         .argc = input->argc,
         .arg_blobs = input->blobs,
-        .reply = &server->reply,
+        .reply = reply,
         .scratch = &server->scratch,
         .now_ms = conn->last_used_ms,
     };
@@ -455,18 +360,54 @@ static void refuse(
     } else {
         multi_refuse(request->conn);
     }
-    count_error(request, row, true);
+    account_error(request, row, true);
+}
+
+/* The connection's command has been answered, the reply being complete. */
+static void finish_command(struct conn *conn)
+{
+    struct server *server = conn->server;
+    if (conn->flags & (CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW)) {
+        shift_skip(conn);
+    }
+    if (conn->block != NULL) {
+        block_end(conn);
+    }
+    if (server->served_first != NULL) {
+        block_serve(server);
+    }
+}
+
+/* A command that was waiting for a key is over without having been served.
+ * False: it is to run as usual. */
+static bool end_wait(struct request *request)
+{
+    uint64_t errors = request->reply->errors;
+    if (!block_answer(request)) {
+        return false;
+    }
+    if (request->reply->errors != errors) {
+        account_error(request, request->command, false);
+    }
+    finish_command(request->conn);
+    return true;
 }
 
 enum dispatch_result command_dispatch(
     struct conn *conn, const struct dispatch_input *input)
 {
     struct request request;
-    init_request(&request, conn, input);
+    init_request(&request, conn, input, &conn->server->reply);
     enum dispatch_result result = DISPATCH_DONE;
     bool refused = true;
     uint64_t errors = request.reply->errors;
     size_t mark = request.reply->size;
+    if (conn->block != NULL) {
+        if (end_wait(&request)) {
+            return DISPATCH_DONE;
+        }
+        request.resumed = true;
+    }
     const struct command *row = resolve_row(&request, input);
     if (row != NULL) {
         request_set_command(&request, row);
@@ -486,9 +427,27 @@ enum dispatch_result command_dispatch(
         if (refused && request.reply->errors != errors) {
             refuse(&request, row, mark);
         }
-        if (conn->flags & (CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW)) {
-            shift_skip(conn);
-        }
+        finish_command(conn);
+    }
+    return result;
+}
+
+enum dispatch_result command_serve(
+    struct conn *conn, const struct dispatch_input *input, struct bytes key)
+{
+    struct request request;
+    init_request(&request, conn, input, &conn->server->served_reply);
+    request.now_ms = server_now_ms();
+    request.served_by = key;
+    request.resumed = true;
+    request_set_command(&request, input->row);
+    if (request_each_dry_key(&request, on_dry_key, NULL)) {
+        return DISPATCH_NEEDS_FETCH;
+    }
+    request.server->run_ticks = clock_ticks();
+    enum dispatch_result result = run(&request);
+    if (result == DISPATCH_DONE) {
+        shift_skip(conn);
     }
     return result;
 }
@@ -503,7 +462,7 @@ static enum acl_context nested_context(const struct request *outer)
 void command_call(struct request *outer, const struct dispatch_input *input)
 {
     struct request request;
-    init_request(&request, outer->conn, input);
+    init_request(&request, outer->conn, input, outer->reply);
     request.nested = true;
     request.now_ms = outer->now_ms;
     if (outer->reply != request.reply) {
@@ -525,7 +484,7 @@ void command_call(struct request *outer, const struct dispatch_input *input)
     }
     if (request.reply->errors != errors) {
         request.server->counted_errors = request.reply->errors;
-        count_error(&request, row, true);
+        account_error(&request, row, true);
     }
 }
 
@@ -533,8 +492,9 @@ void command_refuse_fetch(struct conn *conn, const struct dispatch_input *input,
     enum dry_result cause)
 {
     struct request request;
-    init_request(&request, conn, input);
+    init_request(&request, conn, input, &conn->server->reply);
     size_t mark = request.reply->size;
     error_not_fetched(&request, cause);
     refuse(&request, input->row, mark);
+    finish_command(conn);
 }

@@ -47,6 +47,11 @@ struct dispatch_input {
 };
 enum dispatch_result command_dispatch(
     struct conn *conn, const struct dispatch_input *input);
+/* Runs a command that was waiting for `key` (block.h) once more, into
+ * server->served_reply; see park_serve. */
+enum dispatch_result command_serve(
+    struct conn *conn, const struct dispatch_input *input, struct bytes key);
+
 /* Runs one command on behalf of outer's connection from inside outer's
  * handler (EXEC, scripts): lookup, arity, rights, the run, its statistics,
  * SLOWLOG and MONITOR. Exactly one reply, an error too, goes to the end of

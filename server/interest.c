@@ -87,7 +87,7 @@ void interest_release(struct server *server, struct interest_key *key)
 void interest_drop(struct server *server, struct interest_key *key)
 {
     struct interest *interest = &server->interest;
-    if (key->holds > 0 || key->watches != NULL) {
+    if (key->holds > 0 || key->watches != NULL || key->blocked != NULL) {
         return;
     }
     HASH_DELETE(hh, interest->tables[key->database], key);

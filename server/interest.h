@@ -1,6 +1,7 @@
 /* Keys that somebody has an interest in beyond his command: connections that
- * watch them (watch.h). One table a database, so that a changed key is looked
- * up once, and not at all while there is no interest in any.
+ * watch them (watch.h) or wait for them (block.h). One table a database, so
+ * that a changed key is looked up once, and not at all while there is no
+ * interest in any.
  *
  * A key is in the table while something hangs on it. It need not exist in the
  * database. One thread, the loop's. */
@@ -13,11 +14,17 @@
 
 struct db;
 struct server;
-struct watch; /* watch.h */
+struct watch;      /* watch.h */
+struct block_link; /* block.h */
 
 struct interest_key {
     UT_hash_handle hh; /* interest.tables[database] */
     struct watch *watches;
+    struct block_link *blocked;       /* first come first */
+    struct block_link *cursor;        /* the next to be served, or NULL */
+    struct interest_key *next_served; /* server->served_first */
+    bool signalled;                   /* is in that list */
+    bool wants_deletion;              /* one of `blocked` does */
     unsigned database;
     unsigned holds; /* being worked on: must not go away */
     size_t size;

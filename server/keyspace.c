@@ -4,17 +4,54 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "server/block.h"
 #include "server/pubsub.h"
 #include "server/server.h"
 #include "server/watch.h"
 
-/* The key is not as it was, whoever changed it. */
-static void key_changed(struct server *server, struct db *db, struct bytes key)
+/* Whether a change of the key may be what somebody waits for. */
+static bool may_serve(const struct interest_key *interest, struct db *db,
+    struct bytes key, int64_t now_ms)
+{
+    const struct entry *entry = db_find(db, key, now_ms);
+    if (entry == NULL) {
+        return interest->wants_deletion;
+    }
+    enum value_type type = entry_type(entry);
+    return type == TYPE_LIST || type == TYPE_ZSET || type == TYPE_STREAM;
+}
+
+void keyspace_changed_in(
+    struct request *request, struct db *db, struct bytes key)
+{
+    struct server *server = request->server;
+    struct interest_key *interest = interest_find(server, db, key);
+    if (interest == NULL) {
+        return;
+    }
+    if (interest->blocked != NULL &&
+        may_serve(interest, db, key, request->now_ms)) {
+        block_signal(server, interest);
+    }
+    watch_break(server, interest);
+}
+
+void keyspace_changed(struct request *request, struct bytes key)
+{
+    keyspace_changed_in(request, request->db, key);
+}
+
+/* No command has deleted the key. */
+static void key_gone(struct server *server, struct db *db, struct bytes key)
 {
     struct interest_key *interest = interest_find(server, db, key);
-    if (interest != NULL) {
-        watch_break(server, interest);
+    if (interest == NULL) {
+        return;
     }
+    if (interest->wants_deletion) {
+        block_signal(server, interest);
+    }
+    watch_break(server, interest);
 }
 
 /* ---- notifications ---- */
@@ -113,19 +150,6 @@ void keyspace_apply_config(struct server *server)
         (wanted & KEYSPACE_NEW) != 0);
 }
 
-/* ---- from handlers and the engine ---- */
-
-void keyspace_changed(struct request *request, struct bytes key)
-{
-    key_changed(request->server, request->db, key);
-}
-
-void keyspace_changed_in(
-    struct request *request, struct db *db, struct bytes key)
-{
-    key_changed(request->server, db, key);
-}
-
 void keyspace_event(struct request *request, enum keyspace_class class,
     const char *event, struct bytes key)
 {
@@ -153,6 +177,12 @@ void keyspace_swapping(struct request *request, struct db *a, struct db *b)
     watch_break_all(request->server, b, a, request->now_ms);
 }
 
+void keyspace_swapped(struct request *request, struct db *a, struct db *b)
+{
+    block_signal_all(request->server, a);
+    block_signal_all(request->server, b);
+}
+
 void keyspace_on_engine_event(
     void *context, enum engine_event event, unsigned database, struct bytes key)
 {
@@ -168,7 +198,7 @@ void keyspace_on_engine_event(
     };
     struct server *server = context;
     if (events[event].changes) {
-        key_changed(server, engine_db(server->engine, database), key);
+        key_gone(server, engine_db(server->engine, database), key);
     }
     if ((server->config.notify_events & events[event].class) != 0) {
         keep_note(server, events[event].name, database, key);

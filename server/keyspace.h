@@ -45,6 +45,8 @@ void keyspace_event_in(struct request *request, enum keyspace_class class,
  * happens), or about to change places with those of another. */
 void keyspace_flushing(struct request *request, struct db *db);
 void keyspace_swapping(struct request *request, struct db *a, struct db *b);
+/* They have changed places. */
+void keyspace_swapped(struct request *request, struct db *a, struct db *b);
 
 /* What the engine has told of is kept until somebody may be written to: these
  * publish it. After anything that runs the engine, unless server->unsettled is

@@ -42,6 +42,22 @@ static void count_parked(struct conn *conn, int change)
     }
 }
 
+static void free_fetches(struct park *park, struct engine *engine)
+{
+    while (park->fetches != NULL) {
+        struct park_fetch *fetch = park->fetches;
+        park->fetches = fetch->next;
+        if (fetch->pending) {
+            engine_cancel(engine, &fetch->waiter);
+        }
+        if (fetch->pinned) {
+            engine_unpin(engine, fetch->db, fetch_key(fetch));
+        }
+        free(fetch);
+    }
+    park->fetches_left = 0;
+}
+
 static struct park *park_begin(struct conn *conn, enum conn_wait wait)
 {
     check((conn->flags & (CONN_PARKED | CONN_CLOSING)) == 0);
@@ -50,7 +66,12 @@ static struct park *park_begin(struct conn *conn, enum conn_wait wait)
         conn->park->conn = conn;
     }
     conn->park->result = DRY_OK;
-    if (conn->park->since_ticks == 0) {
+    if (wait == CONN_WAIT_BLOCKED) {
+        /* For how long, the client has asked for; what was fetched for later
+         * commands must be free to sink. */
+        conn->park->since_ticks = 0;
+        free_fetches(conn->park, conn->server->engine);
+    } else if (conn->park->since_ticks == 0) {
         conn->park->since_ticks = clock_ticks();
     }
     conn->flags |= CONN_PARKED;
@@ -74,22 +95,6 @@ void park_end(struct conn *conn)
         server->ready_last->next_ready = park;
     }
     server->ready_last = park;
-}
-
-static void free_fetches(struct park *park, struct engine *engine)
-{
-    while (park->fetches != NULL) {
-        struct park_fetch *fetch = park->fetches;
-        park->fetches = fetch->next;
-        if (fetch->pending) {
-            engine_cancel(engine, &fetch->waiter);
-        }
-        if (fetch->pinned) {
-            engine_unpin(engine, fetch->db, fetch_key(fetch));
-        }
-        free(fetch);
-    }
-    park->fetches_left = 0;
 }
 
 /* Gives up everything but the memory of the park itself. */
@@ -309,6 +314,30 @@ bool park_for_fetch(
         park_end(conn);
     }
     return true;
+}
+
+/* ---- a command that waits for a key ---- */
+
+enum dispatch_result park_serve(struct conn *conn, struct bytes key)
+{
+    struct park *park = conn->park;
+    struct batch *batch = &park->batch;
+    check(conn->wait == CONN_WAIT_BLOCKED && park->has_batch);
+    const struct batch_command *command = &batch->commands[batch->next];
+    size_t first = command->parsed.first;
+    struct dispatch_input input = {
+        .row = command->row,
+        .is_container = command->is_container,
+        .argv = batch->args.items + first,
+        .argc = command->parsed.argc,
+        .blobs = batch->args.any_blob ? batch->args.blobs + first : NULL,
+    };
+    enum dispatch_result result = command_serve(conn, &input, key);
+    if (result == DISPATCH_DONE) {
+        batch->next++;
+        park_command_done(conn);
+    }
+    return result;
 }
 
 /* ---- going on ---- */

@@ -12,6 +12,7 @@
 #include "server/batch.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/dispatch.h"
 
 /* Allocated when a connection first has to wait, freed when it has caught up
  * with its input or closes. */
@@ -43,12 +44,17 @@ struct engine_waiter *park_retry(struct request *request);
 bool park_for_fetch(
     struct conn *conn, const struct batch *batch, enum dry_result *result);
 void park_for_room(struct conn *conn);
-/* CONN_WAIT_PAUSE and CONN_WAIT_OUTPUT, until park_end; CONN_WAIT_TURN, which
- * ends by itself. */
+/* CONN_WAIT_PAUSE, CONN_WAIT_OUTPUT and CONN_WAIT_BLOCKED, until park_end;
+ * CONN_WAIT_TURN, which ends by itself. */
 void park_for(struct conn *conn, enum conn_wait wait);
 /* Durability `always`. False when there is nothing to wait for. */
 bool park_for_sync(struct conn *conn);
 
+/* CONN_WAIT_BLOCKED: runs the command that waits once more, `key` having
+ * changed, into server->served_reply. DISPATCH_DONE: it has answered, and the
+ * wait is to be ended; DISPATCH_PARKED: it goes on waiting;
+ * DISPATCH_NEEDS_FETCH: it has to run as usual. */
+enum dispatch_result park_serve(struct conn *conn, struct bytes key);
 /* The wait is over; park_run_ready goes on with it. */
 void park_end(struct conn *conn);
 /* Moves a batch and its arguments to the parked connection. */

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "server/acl.h"
+#include "server/block.h"
 #include "server/config_apply.h"
 #include "server/config_namespace.h"
 #include "server/conn.h"
@@ -90,6 +91,9 @@ static void on_turn(uv_check_t *handle)
         return; /* nothing else goes on while a script is busy */
     }
     server_handle_missed_signal(server);
+    if (server->served_first != NULL) {
+        block_serve(server);
+    }
     if (server->ready != NULL) {
         /* Before the engine's turn, which sees to what they write. */
         park_run_ready(server);
@@ -246,6 +250,7 @@ static void init_parts(struct server *server)
     server->read_buffer = xmalloc(READ_BUFFER_BYTES);
     reply_init(&server->reply);
     reply_init(&server->pushes);
+    reply_init(&server->served_reply);
     resp_args_init(&server->batch.args);
     server->checkpoint_last_s = -1;
     server->start_mono_ms = server_mono_us() / 1000;
@@ -281,6 +286,7 @@ static void finish(struct server *server)
         conn_close_soon(server->conns);
     }
     park_run_ready(server); /* frees what is left in the list */
+    block_serve(server);    /* likewise */
     interest_finish(server);
     engine_destroy(server->engine);
     free(server->dry_path);
@@ -297,6 +303,7 @@ static void finish(struct server *server)
     resp_args_finish(&server->batch.args);
     reply_finish(&server->reply);
     reply_finish(&server->pushes);
+    reply_finish(&server->served_reply);
     scratch_reset(&server->scratch);
     multi_finish(server);
     free(server->read_buffer);

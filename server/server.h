@@ -71,7 +71,10 @@ struct server {
     struct conn *flush_list;         /* have output queued from outside */
     struct park *ready, *ready_last; /* may go on (park.h) */
 
-    struct interest interest; /* keys watched */
+    struct interest interest; /* keys watched or waited for */
+    struct interest_key *served_first, *served_last; /* block_signal */
+    struct reply served_reply; /* to a command that was waiting */
+    size_t blocked_count, block_timers, block_bytes; /* block.h */
     size_t watching_conns, watch_count;
     struct multi *spare_multi; /* multi.h */
     size_t multi_bytes;        /* queued between MULTI and EXEC, by all */

@@ -30,8 +30,11 @@ void watch_add(struct conn *conn, struct db *db, struct bytes name)
 
 static void detach(struct watch *watch)
 {
-    DL_DELETE(watch->key->watches, watch);
-    watch->key = NULL;
+    struct interest_key *key = watch->key;
+    if (key != NULL) {
+        DL_DELETE(key->watches, watch);
+        watch->key = NULL;
+    }
 }
 
 void watch_end(struct conn *conn)

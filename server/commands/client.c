@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "server/block.h"
 #include "server/conn.h"
 #include "server/server.h"
 
@@ -188,8 +189,8 @@ void cmd_client_unpause(struct request *request)
     reply_ok(request->reply);
 }
 
-/* Nothing larder has today blocks a client the way BLPOP does, so there is
- * never one to unblock: a fetch from disk is no such wait in Redis' sense. */
+/* Of what BLPOP and its kin wait for: a fetch from disk is no such wait in
+ * Redis' sense. */
 void cmd_client_unblock(struct request *request)
 {
     int64_t id;
@@ -203,9 +204,13 @@ void cmd_client_unblock(struct request *request)
             "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
         return;
     }
-    if (arg_int64(request, 2, &id)) {
-        reply_integer(request->reply, 0);
+    if (!arg_int64(request, 2, &id)) {
+        return;
     }
+    struct conn *conn = conn_find(request->server, (uint64_t)id);
+    bool with_error = request->argc == 4 && arg_is(request, 3, "error");
+    reply_integer(
+        request->reply, conn != NULL && block_end_early(conn, with_error));
 }
 
 static bool tracking_options(struct request *request)

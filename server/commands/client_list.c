@@ -48,6 +48,7 @@ static const char *flag_letters(const struct conn *conn, char *out)
         {(conn->flags & CONN_MONITOR) != 0, 'O'},
         {pubsub_is_subscriber(conn), 'P'},
         {(conn->flags & CONN_MULTI) != 0, 'x'},
+        {conn->wait == CONN_WAIT_BLOCKED, 'b'},
         {(conn->flags & CONN_WATCH_BROKEN) != 0, 'd'},
         {(conn->flags & CONN_CLOSE_AFTER_REPLY) != 0, 'c'},
         {(conn->flags & CONN_CLOSING) != 0, 'A'},

@@ -69,9 +69,11 @@ void cmd_swapdb(struct request *request)
         return;
     }
     if (first != second) {
-        keyspace_swapping(request, engine_db(request->engine, (unsigned)first),
-            engine_db(request->engine, (unsigned)second));
+        struct db *a = engine_db(request->engine, (unsigned)first);
+        struct db *b = engine_db(request->engine, (unsigned)second);
+        keyspace_swapping(request, a, b);
         engine_swap_db(request->engine, (unsigned)first, (unsigned)second);
+        keyspace_swapped(request, a, b);
     }
     request->changes++;
     reply_ok(request->reply);

@@ -89,9 +89,9 @@ void info_clients(struct info *info)
     info_line(info, "maxclients", "%lld", (long long)server->config.maxclients);
     info_number(info, "client_recent_max_input_buffer", most_input);
     info_number(info, "client_recent_max_output_buffer", most_output);
-    info_number(info, "blocked_clients", 0);
+    info_number(info, "blocked_clients", server->blocked_count);
     info_number(info, "tracking_clients", 0);
-    info_number(info, "clients_in_timeout_table", 0);
+    info_number(info, "clients_in_timeout_table", server->block_timers);
     info_number(info, "watching_clients", server->watching_conns);
     info_number(info, "total_watched_keys", server->watch_count);
     info_number(info, "clients_waiting_for_disk", server->stats.parked_reads);

@@ -1,0 +1,119 @@
+#include "server/account.h"
+
+#include "server/conn.h"
+#include "server/latency.h"
+#include "server/monitor.h"
+#include "server/park.h"
+#include "server/server.h"
+#include "server/slowlog.h"
+
+void account_error(
+    struct request *request, const struct command *row, bool rejected)
+{
+    struct stats *stats = &request->server->stats;
+    stats_count_error(stats, request->reply->error_code);
+    if (row != NULL) {
+        struct command_stats *counted = &stats->commands[row - command_rows];
+        *(rejected ? &counted->rejected_calls : &counted->failed_calls) += 1;
+    }
+}
+
+static void count_call(struct request *request, uint64_t ns)
+{
+    struct server *server = request->server;
+    struct command_stats *counted =
+        &server->stats.commands[request->command - command_rows];
+    counted->calls++;
+    counted->ns_rest += (uint32_t)(ns % 1000);
+    counted->usec += ns / 1000 + counted->ns_rest / 1000;
+    counted->ns_rest %= 1000;
+    server->stats.commands_processed++;
+    if (server->config.latency_tracking) {
+        if (counted->latency == NULL) {
+            counted->latency = xcalloc(1, sizeof(*counted->latency));
+        }
+        histogram_add(counted->latency, ns / 1000);
+    }
+}
+
+/* SLOWLOG counts from the command's arrival; LATENCY tells waiting and work
+ * apart. */
+static void note_slow(struct request *request, uint64_t ns)
+{
+    struct server *server = request->server;
+    struct conn *conn = request->conn;
+    const struct config *config = &server->config;
+    uint64_t waited_ns = request->nested ? 0 : park_waited_ns(conn);
+    uint64_t us = (ns + waited_ns) / 1000;
+    int64_t now_s = request->now_ms / 1000;
+    if (latency_wants(config, ns / 1000000)) {
+        bool fast = (request->command->flags & CMD_FAST) != 0;
+        latency_add(server->latency, fast ? "fast-command" : "command",
+            ns / 1000000, now_s);
+    }
+    if (latency_wants(config, waited_ns / 1000000)) {
+        latency_add(server->latency, "dry-wait", waited_ns / 1000000, now_s);
+    }
+    if (slowlog_wants(config, us) &&
+        (request->command->flags & CMD_SKIP_SLOWLOG) == 0) {
+        char address[CONN_ADDRESS_BYTES];
+        conn_address(conn, address);
+        struct slowlog_record record = {
+            .command = request->command,
+            .argv = request->argv,
+            .argc = request->argc,
+            .time_s = now_s,
+            .us = us,
+            .address = address,
+            .name = conn->name,
+            .waited = waited_ns > 0 || request->read_at_once,
+        };
+        slowlog_add(
+            server->slowlog, (uint64_t)config->slowlog_max_len, &record);
+    }
+}
+
+static bool writes_must_be_synced(const struct server *server)
+{
+    return server->config.appendonly &&
+           server->config.appendfsync == APPEND_FSYNC_ALWAYS;
+}
+
+/* What follows from a command that has run. */
+void account_run(struct request *request, uint64_t ticks)
+{
+    struct server *server = request->server;
+    struct conn *conn = request->conn;
+    uint64_t ns = clock_ticks_to_ns(&server->clock, ticks);
+    if (!request->resumed) {
+        count_call(request, ns);
+    }
+    if (ns >= server->slow_ns || conn->park != NULL) {
+        note_slow(request, ns);
+        conn->last_used_ms = server_now_ms(); /* not that of outer commands */
+    }
+    if (request->scratch->chunks != NULL) {
+        scratch_reset(request->scratch);
+    }
+    /* PFCOUNT only reads, and yet may keep what it has counted. */
+    if (request->changes > 0) {
+        engine_count_changes(request->engine, request->changes);
+    }
+    if ((request->command->flags & CMD_WRITE) != 0 &&
+        writes_must_be_synced(server)) {
+        conn->flags |= CONN_OUTPUT_HELD;
+    }
+    if (server->monitors != NULL && !request->resumed) {
+        monitor_feed(request);
+    }
+}
+
+/* The command waits for a key, which counts as its call. */
+void account_blocked(struct request *request, uint64_t ticks)
+{
+    struct server *server = request->server;
+    count_call(request, clock_ticks_to_ns(&server->clock, ticks));
+    if (server->monitors != NULL) {
+        monitor_feed(request);
+    }
+}

@@ -122,6 +122,7 @@ struct config {
     int64_t dry_readers;  /* reader threads; ours */
     uint64_t hll_sparse_max_bytes;
     bool appendonly;
+    bool rdbcompression;
     bool stop_writes_on_bgsave_error;
 
     /* scripts */

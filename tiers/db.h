@@ -109,6 +109,11 @@ bool db_delete(struct db *db, struct bytes key, int64_t now_ms);
  * the entry, which may have moved. */
 struct entry *db_set_expiry(
     struct db *db, struct entry *entry, int64_t expiry_ms);
+/* Makes the entry look as if it was last used `idle_s` seconds ago, or as if
+ * it had been used so often that OBJECT FREQ answers about `frequency` (0 to
+ * 255); negative: as it is. */
+void db_set_use(
+    struct entry *entry, int64_t idle_s, int64_t frequency, int64_t now_ms);
 /* VALUE (of `from`, which must exist). `to` in `target` is replaced; value
  * and expiry move or are copied. `target` may be `db`. */
 void db_rename(struct db *db, struct bytes from, struct db *target,

@@ -81,3 +81,22 @@ size_t entry_memory_bytes(const struct entry *entry)
     return arena_class_bytes(entry_slot_size(&spec)) +
            entry_outside_bytes(entry);
 }
+
+void db_set_use(
+    struct entry *entry, int64_t idle_s, int64_t frequency, int64_t now_ms)
+{
+    const int64_t ticks_a_second = 1000 / ACCESS_TICK_MS;
+    uint32_t tick = entry->access >> ACCESS_FREQUENCY_BITS;
+    uint32_t count = entry->access & ACCESS_FREQUENCY_MASK;
+    if (idle_s >= 0) {
+        /* Longer ago than the clock goes is as long ago as it goes. */
+        uint32_t idle = idle_s < ACCESS_TICK_MASK / ticks_a_second
+                            ? (uint32_t)(idle_s * ticks_a_second)
+                            : ACCESS_TICK_MASK;
+        tick = (access_tick(now_ms) - idle) & ACCESS_TICK_MASK;
+    }
+    if (frequency >= 0) {
+        count = (uint32_t)(frequency * ACCESS_FREQUENCY_MASK + 127) / 255;
+    }
+    entry->access = tick << ACCESS_FREQUENCY_BITS | count;
+}

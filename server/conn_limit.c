@@ -1,5 +1,6 @@
 /* How much output a connection may leave unread. */
 #include "server/conn.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 
 /* See conn_output_pause_bytes. */
@@ -7,6 +8,8 @@
 #define PAUSE_BYTES_TIGHT ((size_t)1024 * 1024)
 /* What an unauthenticated client may leave unread. */
 #define GUEST_OUTPUT_BYTES 1024
+/* See tight_share. */
+#define SHARE_BYTES_MIN ((size_t)64 * 1024)
 
 size_t conn_output_pause_bytes(const struct server *server)
 {

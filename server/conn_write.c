@@ -10,7 +10,6 @@
 
 #include "server/conn.h"
 #include "server/park.h"
-#include "server/pubsub.h"
 #include "server/server.h"
 
 #define SEGMENT_BYTES ((size_t)16 * 1024)
@@ -18,8 +17,6 @@
  * message for a subscriber. Each next one is twice as large. */
 #define SEGMENT_BYTES_MIN ((size_t)1024)
 #define WRITE_BUFFERS 64
-/* See tight_share. */
-#define SHARE_BYTES_MIN ((size_t)64 * 1024)
 /* Answers of a round kept before they are written after all. */
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
 

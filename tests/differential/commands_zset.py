@@ -142,6 +142,28 @@ def random_member(p):
     return args
 
 
+def sources(p, weights=True, scores=True, limit_=False):
+    """numkeys, keys, and options behind them."""
+    keys = p.keys()
+    count = b"%d" % len(keys) if p.chance(0.95) else p.choice(
+        [b"0", b"-1", b"x", b"100", b"9223372036854775807"])
+    args = [count] + keys
+    if weights and p.chance(0.3):
+        args += [p.case(b"WEIGHTS")] + [score(p) for _ in keys]
+    if weights and p.chance(0.3):
+        args += [p.case(b"AGGREGATE"), p.case(p.choice(
+            [b"SUM", b"MIN", b"MAX", b"MIN", b"x"]))]
+    if scores and p.chance(0.4):
+        args.append(p.case(b"WITHSCORES"))
+    if limit_ and p.chance(0.5):
+        args += [p.case(b"LIMIT"), p.choice([b"0", b"1", b"2", b"-1", b"x"])]
+    return args
+
+
+def stored(weights):
+    return lambda p: [p.key()] + sources(p, weights, scores=False)
+
+
 def between(make):
     return lambda p: [p.key(), make(p), make(p)]
 
@@ -171,6 +193,14 @@ ROWS = [
     ("ZREMRANGEBYLEX", 2, lambda p: [LEX_KEY, lex_bound(p), lex_bound(p)]),
     ("ZPOPMIN", 5, pop),
     ("ZPOPMAX", 5, pop),
+    ("ZUNION", 4, sources),
+    ("ZINTER", 4, sources),
+    ("ZDIFF", 4, lambda p: sources(p, weights=False)),
+    ("ZUNIONSTORE", 4, stored(True)),
+    ("ZINTERSTORE", 4, stored(True)),
+    ("ZDIFFSTORE", 4, stored(False)),
+    ("ZINTERCARD", 3, lambda p: sources(p, False, False, True)),
+    ("SINTERCARD", 3, lambda p: sources(p, False, False, True)),
     ("ZSCAN", 4, scan),
     ("ZRANDMEMBER", 4, random_member),
 ]

@@ -318,9 +318,11 @@ static void init_request(struct request *request, struct conn *conn,
         .scratch = &server->scratch,
         .now_ms = conn->last_used_ms,
     };
-    request->reply->version = conn->resp_version;
-    request->reply->muted =
-        (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP_NOW)) != 0;
+    if (reply != &server->reply && reply != &server->served_reply) {
+        return; /* a script's, which speaks its own version and is never mute */
+    }
+    reply->version = conn->resp_version;
+    reply->muted = (conn->flags & (CONN_REPLY_OFF | CONN_REPLY_SKIP_NOW)) != 0;
 }
 
 void request_set_command(struct request *request, const struct command *row)
@@ -465,9 +467,6 @@ void command_call(struct request *outer, const struct dispatch_input *input)
     init_request(&request, outer->conn, input, outer->reply);
     request.nested = true;
     request.now_ms = outer->now_ms;
-    if (outer->reply != request.reply) {
-        request.reply = outer->reply; /* a script's, with its own version */
-    }
     uint64_t errors = request.reply->errors;
     const struct command *row = resolve_row(&request, input);
     if (row != NULL) {

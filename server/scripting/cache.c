@@ -123,7 +123,7 @@ static void drop(struct scripting *scripting, struct script *script)
 {
     luaL_unref(scripting->eval.lua, LUA_REGISTRYINDEX, script->function);
     unlink_script(scripting, script);
-    HASH_DEL(scripting->scripts, script);
+    HASH_DEL(scripting->scripts, script); /* NOLINT: uthash looks freed */
     scripting->script_count--;
     scripting->eval_count -= !script->loaded;
     scripting->script_bytes -= script->source_bytes;
@@ -214,7 +214,7 @@ struct script *cache_add(
 void cache_flush(struct scripting *scripting)
 {
     while (scripting->oldest != NULL) {
-        drop(scripting, scripting->oldest);
+        drop(scripting, scripting->oldest); /* NOLINT: it is another one */
     }
     lua_gc(scripting->eval.lua, LUA_GCCOLLECT, 0);
 }

@@ -58,9 +58,10 @@ void library_detach(struct scripting *scripting, struct library *library)
 {
     for (struct function *function = library->functions; function != NULL;
          function = function->next) {
+        /* NOLINTNEXTLINE: uthash looks empty */
         HASH_DELETE(by_name, scripting->functions, function);
     }
-    HASH_DEL(scripting->libraries, library);
+    HASH_DEL(scripting->libraries, library); /* NOLINT: as in cache.c */
 }
 
 void library_free(struct scripting *scripting, struct library *library)
@@ -87,7 +88,7 @@ void library_flush(struct scripting *scripting)
 {
     while (scripting->libraries != NULL) {
         struct library *library = scripting->libraries;
-        library_detach(scripting, library);
+        library_detach(scripting, library); /* NOLINT: it is another one */
         library_free(scripting, library);
     }
     lua_gc(scripting->function_vm.lua, LUA_GCCOLLECT, 0);

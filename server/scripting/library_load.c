@@ -155,7 +155,9 @@ static bool has_function(const struct library *library, const char *folded)
 static char *copy_text(struct bytes text)
 {
     char *copy = xmalloc(text.size + 1);
-    memcpy(copy, text.data, text.size);
+    if (text.size > 0) {
+        memcpy(copy, text.data, text.size);
+    }
     copy[text.size] = '\0';
     return copy;
 }

@@ -10,7 +10,8 @@ static int string_rep(lua_State *lua)
         lua_pushliteral(lua, "");
         return 1;
     }
-    if (count > (lua_Number)(vm_of(lua)->cap_bytes / size)) {
+    size_t most = vm_of(lua)->cap_bytes / size;
+    if (count > (lua_Number)most) {
         lua_pushliteral(lua, "not enough memory");
         return lua_error(lua);
     }

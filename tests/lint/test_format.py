@@ -5,6 +5,8 @@ import hashlib
 import os
 import subprocess
 
+import pytest
+
 from support import sources
 
 CODE = sources.with_suffix(".c", ".h")
@@ -45,6 +47,8 @@ def tidy(path, mark):
         line for line in done.stdout.decode().splitlines() if "error:" in line)
 
 
+# All files at first, each some seconds.
+@pytest.mark.timeout(2400)
 def test_clang_tidy():
     """Files found clean before are skipped while neither they nor any header
     nor the rules changed; so only a first run takes minutes."""

@@ -8,6 +8,7 @@
 #include "tiers/values/hash.h"
 #include "tiers/values/list.h"
 #include "tiers/values/set.h"
+#include "tiers/values/zset.h"
 
 void cmd_dump(struct request *request)
 {
@@ -22,7 +23,7 @@ void cmd_dump(struct request *request)
     bool known = dump_value(request, entry, &writer);
     rdb_payload_seal(&writer);
     if (!known) {
-        reply_error(request->reply, "ERR this type of value cannot be dumped");
+        reply_error(request->reply, "ERR values of this type cannot be dumped");
     } else if (writer.blob == NULL) {
         error_oom(request);
     } else {
@@ -103,7 +104,10 @@ static void open_collection(
     struct restored *restored, const struct rdb_part *part)
 {
     static const enum kind kinds[] = {
-        [RDB_ELEMENTS] = LIST_KIND_NEW, [RDB_FIELDS] = HASH_KIND_NEW};
+        [RDB_ELEMENTS] = LIST_KIND_NEW,
+        [RDB_FIELDS] = HASH_KIND_NEW,
+        [RDB_SCORED] = ZSET_KIND_NEW,
+    };
     struct request *request = restored->request;
     enum kind kind = part->shape == RDB_MEMBERS ? set_kind_new(part->text)
                                                 : kinds[part->shape];
@@ -120,9 +124,6 @@ static bool keep_part(void *context, const struct rdb_part *part)
         restored->text = part->text;
         return true;
     }
-    if (part->shape == RDB_SCORED) {
-        return false;
-    }
     if (!restored->is_open) {
         open_collection(restored, part);
     }
@@ -132,6 +133,9 @@ static bool keep_part(void *context, const struct rdb_part *part)
         return true;
     case RDB_FIELDS:
         return hash_set(&restored->collection, part->text, part->value);
+    case RDB_SCORED:
+        return zset_set(&restored->collection, part->text, part->score) ==
+               ZSET_ADDED;
     default:
         return set_add(&restored->collection, part->text);
     }

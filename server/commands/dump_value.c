@@ -2,6 +2,7 @@
 #include <endian.h>
 #include <stdlib.h>
 
+#include "protocol/number.h"
 #include "server/commands/dump.h"
 #include "server/rdb/rdb.h"
 #include "server/rdb/rdb_writer.h"
@@ -9,6 +10,7 @@
 #include "tiers/values/hash.h"
 #include "tiers/values/list.h"
 #include "tiers/values/set.h"
+#include "tiers/values/zset.h"
 
 /* Nodes of lists, where list-max-listpack-size counts elements. */
 #define NODE_MAX_BYTES 8192
@@ -88,6 +90,55 @@ static void dump_set(struct collection *set, struct rdb_writer *writer)
          seq_next(&cursor)) {
         set_member(&cursor, &member);
         rdb_write_string(writer, element_text(&member));
+    }
+}
+
+/* A score as the items of listpacks have it; its size. */
+static size_t score_text(char *text, double score)
+{
+    const double limit = (double)(INT64_MAX / 2);
+    if (score >= -limit && score <= limit && (double)(int64_t)score == score) {
+        return bytes_from_int64(text, (int64_t)score);
+    }
+    return number_format_double(text, score);
+}
+
+static void dump_flat_zset(struct collection *zset, struct rdb_writer *writer)
+{
+    struct rdb_listpack list = {0};
+    struct seq_cursor cursor;
+    struct element member;
+    char text[NUMBER_DOUBLE_MAX_BYTES];
+    rdb_write_byte(writer, RDB_ZSET_LISTPACK);
+    for (seq_at(&zset->seq, 0, &cursor); !seq_at_end(&cursor);
+         seq_next(&cursor)) {
+        double score = zset_item(&cursor, &member);
+        size_t size = score_text(text, score);
+        rdb_listpack_add(&list, element_text(&member));
+        rdb_listpack_add(&list, bytes_of(text, size));
+    }
+    rdb_write_listpack(writer, &list);
+    rdb_listpack_finish(&list);
+}
+
+/* Redis begins with the highest, which it inserts fastest in that order. */
+static void dump_zset(struct collection *zset, struct rdb_writer *writer)
+{
+    struct seq_cursor cursor;
+    struct element member;
+    uint64_t count = collection_count(zset);
+    if (zset->live == NULL) {
+        dump_flat_zset(zset, writer);
+        return;
+    }
+    rdb_write_byte(writer, RDB_ZSET_2);
+    rdb_write_length(writer, count);
+    seq_at(&zset->seq, count - 1, &cursor);
+    for (; count > 0; count--) {
+        double score = zset_item(&cursor, &member);
+        rdb_write_string(writer, element_text(&member));
+        rdb_write_double(writer, score);
+        seq_prev(&cursor);
     }
 }
 
@@ -180,6 +231,9 @@ bool dump_value(struct request *request, const struct entry *entry,
         break;
     case TYPE_LIST:
         dump_list(&collection, writer);
+        break;
+    case TYPE_ZSET:
+        dump_zset(&collection, writer);
         break;
     default:
         return false;

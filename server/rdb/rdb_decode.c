@@ -97,7 +97,7 @@ static bool unpack(
     bool pairs = row->shape == RDB_FIELDS || row->shape == RDB_SCORED;
     struct rdb_packed packed;
     struct rdb_item first;
-    struct rdb_item second = {.is_integer = false};
+    struct rdb_item second = {0};
     if (!rdb_packed_open(&packed, row->packed, text) ||
         (pairs && packed.count % 2 != 0)) {
         return false;

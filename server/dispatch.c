@@ -265,7 +265,8 @@ static enum dispatch_result run_handler(struct request *request)
         engine_trim(request->engine, request->now_ms);
     }
     server->run_ticks = clock_ticks();
-    if (server->holds_engine && !request->nested) {
+    /* A command let in while a script is busy does not end the script. */
+    if (server->holds_engine && !request->nested && server->busy_conn == NULL) {
         server->holds_engine = false;
         engine_hold(request->engine, false);
     }
@@ -375,7 +376,7 @@ static void finish_command(struct conn *conn)
     if (conn->block != NULL) {
         block_end(conn);
     }
-    if (server->served_first != NULL) {
+    if (server->served_first != NULL && server->busy_conn == NULL) {
         block_serve(server);
     }
 }

@@ -69,6 +69,38 @@ def test_dry_target_of_a_move(larder):
         assert other.command("LLEN", "to") == b":2\r\n"
 
 
+def test_served_when_the_script_has_ended(larder):
+    with Connection(larder.port) as conn, Connection(larder.port) as other:
+        conn.send(encode("BLPOP", "k", 0))
+        client = larder.client()
+        wait_until(lambda: client.info("clients")["blocked_clients"] == 1)
+        script = "redis.call('RPUSH', 'k', 1) return redis.call('LLEN', 'k')"
+        assert other.command("EVAL", script, "0") == b":1\r\n"
+        assert conn.read_reply() == b"*2\r\n$1\r\nk\r\n$1\r\n1\r\n"
+        assert other.command("EXISTS", "k") == b":0\r\n"
+
+
+def test_nobody_is_served_while_a_script_is_busy(start_larder):
+    server = start_larder("busy-reply-threshold 20")
+    with Connection(server.port) as conn, Connection(server.port) as other:
+        client = server.client()
+        conn.send(encode("BLPOP", "k", 0))
+        wait_until(lambda: client.info("clients")["blocked_clients"] == 1)
+        script = ("redis.call('RPUSH', 'k', 'x') "
+                  "for i = 1, 100000000 do end "
+                  "return redis.call('LLEN', 'k')")
+        other.settimeout(60)
+        other.send(encode("EVAL", script, "0"))
+        with Connection(server.port, timeout=60) as third:
+            busy = 0
+            for _ in range(20):
+                busy += third.command("PING").startswith(b"-BUSY")
+                time.sleep(0.01)
+        assert busy > 0
+        assert other.read_reply() == b":1\r\n"
+        assert conn.read_reply() == b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n"
+
+
 # ---- hostile use ----
 
 def gone(larder):

@@ -6,6 +6,7 @@
 #include "server/park.h"
 #include "server/server.h"
 #include "server/slowlog.h"
+#include "server/tracking.h"
 
 void account_error(
     struct request *request, const struct command *row, bool rejected)
@@ -79,6 +80,13 @@ static bool writes_must_be_synced(const struct server *server)
            server->config.appendfsync == APPEND_FSYNC_ALWAYS;
 }
 
+/* What a client could cache. EVAL_RO and its like read by other commands. */
+static bool reads_keys(const struct command *row)
+{
+    return (row->flags & CMD_READONLY) != 0 && row->key_flags[0] != '\0' &&
+           (row->flags & (CMD_PUBSUB | CMD_NOSCRIPT)) == 0;
+}
+
 /* What follows from a command that has run. */
 void account_run(struct request *request, uint64_t ticks)
 {
@@ -102,6 +110,9 @@ void account_run(struct request *request, uint64_t ticks)
     if ((request->command->flags & CMD_WRITE) != 0 &&
         writes_must_be_synced(server)) {
         conn->flags |= CONN_OUTPUT_HELD;
+    }
+    if (conn->tracker != NULL && reads_keys(request->command)) {
+        tracking_note_read(request);
     }
     if (server->monitors != NULL && !request->resumed) {
         monitor_feed(request);

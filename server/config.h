@@ -151,6 +151,7 @@ struct config {
     double latency_percentiles[CONFIG_PERCENTILES_MAX]; /* 0 to 100 */
     unsigned latency_percentile_count;
     bool latency_tracking;
+    int64_t tracking_table_max_keys; /* 0: any number */
     uint32_t notify_events; /* notify-keyspace-events: enum keyspace_class */
 
     /* about the directives themselves */

@@ -17,6 +17,7 @@
 #include "server/park.h"
 #include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/watch.h"
 
 static void init_handle(struct conn *conn, bool unix_socket)
@@ -132,6 +133,7 @@ void conn_close_soon(struct conn *conn)
     park_cancel(conn);
     monitor_remove(conn);
     pubsub_forget(conn);
+    tracking_stop(conn);
     leave_flush_list(conn);
     unlink_conn(conn);
     /* Stops reading; a write under way ends with an error first. */

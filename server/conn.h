@@ -30,6 +30,7 @@ struct multi;      /* multi.h */
 struct watch;      /* watch.h */
 struct block;      /* block.h */
 struct subscriber; /* pubsub.c */
+struct tracker;    /* tracking.h */
 
 enum conn_flags {
     CONN_UNIX = 1 << 0,
@@ -88,6 +89,7 @@ struct conn {
     unsigned watch_count;
     struct block *block; /* what its command waits for (block.h), or NULL */
     struct tier_move *tier_move;   /* TIER DEMOTE, FLUSH under way, or NULL */
+    struct tracker *tracker;       /* in tracking mode (tracking.h), or NULL */
     struct subscriber *subscriber; /* its subscriptions, NULL: none */
 
     struct resp_parser parser;

@@ -9,6 +9,7 @@
 #include "server/pubsub.h"
 #include "server/scripting/scripting.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/watch.h"
 
 /* How long a client that is being closed may take to read its last reply. */
@@ -137,6 +138,7 @@ void server_count_outside(struct server *server)
                      server->queued_blob_bytes + READ_BUFFER_BYTES +
                      server->reply.capacity + server->multi_bytes +
                      server->interest.bytes + server->block_bytes +
+                     tracking_figures(server->tracking).bytes +
                      server->watch_count * sizeof(struct watch) +
                      scripts.eval_vm_bytes + scripts.function_vm_bytes;
     engine_set_outside_bytes(server->engine, outside);
@@ -182,6 +184,7 @@ static void on_cron(uv_timer_t *timer)
         server->clients_paused_until_ms <= now_ms) {
         conn_unpause_all(server);
     }
+    tracking_tidy(server);
     if (now_us - server->last_second_us >= 1000000) {
         server->last_second_us = now_us;
         clock_adjust(&server->clock);

@@ -13,6 +13,7 @@
 #include "server/pubsub.h"
 #include "server/scripting/scripting.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 /* As much of a client's words as an error shows. */
 #define SHOWN_BYTES 128
@@ -431,6 +432,9 @@ enum dispatch_result command_dispatch(
             refuse(&request, row, mark);
         }
         finish_command(conn);
+        if (conn->tracker != NULL) {
+            tracking_command_done(conn, row);
+        }
     }
     return result;
 }

@@ -7,6 +7,7 @@
 #include "server/block.h"
 #include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/watch.h"
 
 /* Whether a change of the key may be what somebody waits for. */
@@ -25,6 +26,9 @@ void keyspace_changed_in(
     struct request *request, struct db *db, struct bytes key)
 {
     struct server *server = request->server;
+    if (tracking_is_used(server->tracking)) {
+        tracking_key_changed(server, key);
+    }
     struct interest_key *interest = interest_find(server, db, key);
     if (interest == NULL) {
         return;
@@ -44,6 +48,9 @@ void keyspace_changed(struct request *request, struct bytes key)
 /* No command has deleted the key. */
 static void key_gone(struct server *server, struct db *db, struct bytes key)
 {
+    if (tracking_is_used(server->tracking)) {
+        tracking_key_changed(server, key);
+    }
     struct interest_key *interest = interest_find(server, db, key);
     if (interest == NULL) {
         return;
@@ -130,6 +137,7 @@ void keyspace_settle(struct server *server)
 {
     server->unsettled = false;
     publish_notes(server);
+    tracking_settle(server);
 }
 
 void keyspace_finish(struct server *server)
@@ -169,6 +177,9 @@ void keyspace_event_in(struct request *request, enum keyspace_class class,
 void keyspace_flushing(struct request *request, struct db *db)
 {
     watch_break_all(request->server, db, NULL, request->now_ms);
+    if (tracking_is_used(request->server->tracking)) {
+        tracking_flushed(request->server);
+    }
 }
 
 void keyspace_swapping(struct request *request, struct db *a, struct db *b)

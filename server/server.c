@@ -23,6 +23,7 @@
 #include "server/scripting/scripting.h"
 #include "server/slowlog.h"
 #include "server/startup.h"
+#include "server/tracking.h"
 
 /* Loading takes turns with clients, who are told -LOADING. */
 #define LOAD_SLICE_MS 20
@@ -114,6 +115,7 @@ static void on_turn(uv_check_t *handle)
     if (server->unsettled) {
         keyspace_settle(server);
     }
+    tracking_broadcast(server);
     conn_flush_list(server);
     server_keep_turning(
         server, more || server->ready != NULL || server->input_seen);
@@ -247,6 +249,7 @@ static void init_parts(struct server *server)
     server->slowlog = slowlog_create();
     server->latency = latency_create();
     server->pubsub = pubsub_create();
+    server->tracking = tracking_create();
     server->read_buffer = xmalloc(READ_BUFFER_BYTES);
     reply_init(&server->reply);
     reply_init(&server->pushes);
@@ -299,6 +302,7 @@ static void finish(struct server *server)
     latency_destroy(server->latency);
     keyspace_finish(server);
     pubsub_destroy(server->pubsub);
+    tracking_destroy(server->tracking);
     stats_finish(&server->stats);
     resp_args_finish(&server->batch.args);
     reply_finish(&server->reply);

@@ -26,6 +26,7 @@ struct scripting;
 struct slowlog;
 struct latency;
 struct pubsub;
+struct tracking;
 struct keyspace_note;
 struct listener; /* listen.h */
 
@@ -52,6 +53,7 @@ struct server {
     struct slowlog *slowlog;
     struct latency *latency;
     struct pubsub *pubsub;
+    struct tracking *tracking;
     struct keyspace_note *notes; /* of the engine, to be published */
     bool unsettled;              /* see keyspace_settle */
 

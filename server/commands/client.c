@@ -1,5 +1,6 @@
 /* CLIENT: what a connection asks about itself and sets for itself, and PAUSE.
- * Listing is in client_list.c, killing in client_kill.c. */
+ * Listing is in client_list.c, killing in client_kill.c, help for client-side
+ * caching in client_tracking.c. */
 #include "server/commands/client.h"
 
 #include <stdlib.h>
@@ -211,79 +212,4 @@ void cmd_client_unblock(struct request *request)
     bool with_error = request->argc == 4 && arg_is(request, 3, "error");
     reply_integer(
         request->reply, conn != NULL && block_end_early(conn, with_error));
-}
-
-static bool tracking_options(struct request *request)
-{
-    static const char *const words[] = {
-        "bcast", "optin", "optout", "noloop", NULL};
-    for (int i = 3; i < request->argc; i++) {
-        bool has_value = i + 1 < request->argc;
-        if (has_value && arg_is(request, i, "redirect")) {
-            int64_t id;
-            if (!arg_int64(request, ++i, &id)) {
-                return false;
-            }
-            if (conn_find(request->server, (uint64_t)id) == NULL) {
-                reply_error(request->reply,
-                    "ERR The client ID you want redirect to does not exist");
-                return false;
-            }
-            continue;
-        }
-        if (has_value && arg_is(request, i, "prefix")) {
-            i++;
-            continue;
-        }
-        unsigned w = 0;
-        while (words[w] != NULL && !arg_is(request, i, words[w])) {
-            w++;
-        }
-        if (words[w] == NULL) {
-            error_syntax(request);
-            return false;
-        }
-    }
-    return true;
-}
-
-void cmd_client_tracking(struct request *request)
-{
-    if (!tracking_options(request)) {
-        return;
-    }
-    if (arg_is(request, 2, "off")) {
-        reply_ok(request->reply);
-    } else if (arg_is(request, 2, "on")) {
-        reply_error(request->reply,
-            "ERR CLIENT TRACKING ON is not supported: this server does not "
-            "assist client-side caching");
-    } else {
-        error_syntax(request);
-    }
-}
-
-void cmd_client_trackinginfo(struct request *request)
-{
-    struct reply *reply = request->reply;
-    reply_map(reply, 3);
-    reply_bulk_text(reply, "flags");
-    reply_set(reply, 1);
-    reply_bulk_text(reply, "off");
-    reply_bulk_text(reply, "redirect");
-    reply_integer(reply, -1);
-    reply_bulk_text(reply, "prefixes");
-    reply_array(reply, 0);
-}
-
-void cmd_client_caching(struct request *request)
-{
-    reply_error(request->reply,
-        "ERR CLIENT CACHING can be called only when the client is in tracking "
-        "mode with OPTIN or OPTOUT mode enabled");
-}
-
-void cmd_client_getredir(struct request *request)
-{
-    reply_integer(request->reply, -1);
 }

@@ -8,6 +8,7 @@
 #include "server/multi.h"
 #include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 bool client_type_of(struct request *request, int index, enum client_type *type)
 {
@@ -49,6 +50,11 @@ static const char *flag_letters(const struct conn *conn, char *out)
         {pubsub_is_subscriber(conn), 'P'},
         {(conn->flags & CONN_MULTI) != 0, 'x'},
         {conn->wait == CONN_WAIT_BLOCKED, 'b'},
+        {conn->tracker != NULL, 't'},
+        {conn->tracker != NULL && conn->tracker->broken, 'R'},
+        {conn->tracker != NULL &&
+                (conn->tracker->options & TRACKING_BCAST) != 0,
+            'B'},
         {(conn->flags & CONN_WATCH_BROKEN) != 0, 'd'},
         {(conn->flags & CONN_CLOSE_AFTER_REPLY) != 0, 'c'},
         {(conn->flags & CONN_CLOSING) != 0, 'A'},
@@ -97,9 +103,10 @@ static void write_line(FILE *out, struct conn *conn, int64_t now_ms)
         conn_input_bytes(conn));
     fprintf(out, " argv-mem=0 multi-mem=%zu rbs=0 rbp=0 obl=0 oll=%d omem=%zu",
         multi_bytes(conn), queued > 0, queued);
-    fprintf(out, " tot-mem=%zu events=%s cmd=%s user=%s redir=-1",
+    fprintf(out, " tot-mem=%zu events=%s cmd=%s user=%s redir=%lld",
         conn_memory_bytes(conn), queued > 0 ? "rw" : "r", command,
-        conn->user->name);
+        conn->user->name,
+        conn->tracker == NULL ? -1LL : (long long)conn->tracker->redirect);
     fprintf(out, " resp=%u lib-name=%s lib-ver=%s", conn->resp_version,
         or_empty(conn->lib_name), or_empty(conn->lib_version));
 }

@@ -9,6 +9,7 @@
 #include "server/multi.h"
 #include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 
 #define DEFAULT_USER BYTES("default")
 
@@ -160,6 +161,7 @@ void cmd_reset(struct request *request)
     monitor_remove(conn);
     multi_end(conn);
     pubsub_forget(conn);
+    tracking_stop(conn);
     conn->flags &=
         ~(uint32_t)(CONN_REPLY_OFF | CONN_REPLY_SKIP | CONN_REPLY_SKIP_NOW |
                     CONN_NO_EVICT | CONN_NO_TOUCH);

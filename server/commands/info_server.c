@@ -6,6 +6,7 @@
 
 #include "server/commands/info.h"
 #include "server/conn.h"
+#include "server/tracking.h"
 
 #define TEXT(x) #x
 #define TEXT_OF(x) TEXT(x)
@@ -90,7 +91,8 @@ void info_clients(struct info *info)
     info_number(info, "client_recent_max_input_buffer", most_input);
     info_number(info, "client_recent_max_output_buffer", most_output);
     info_number(info, "blocked_clients", server->blocked_count);
-    info_number(info, "tracking_clients", 0);
+    info_number(
+        info, "tracking_clients", tracking_figures(server->tracking).conns);
     info_number(info, "clients_in_timeout_table", server->block_timers);
     info_number(info, "watching_clients", server->watching_conns);
     info_number(info, "total_watched_keys", server->watch_count);

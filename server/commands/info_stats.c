@@ -2,6 +2,7 @@
  * keyspace. */
 #include "server/commands/info.h"
 #include "server/pubsub.h"
+#include "server/tracking.h"
 
 static void write_traffic(struct info *info)
 {
@@ -58,15 +59,22 @@ static void write_pubsub(struct info *info)
         info, "pubsubshard_channels", pubsub_name_count(pubsub, PUBSUB_SHARD));
 }
 
+static void write_tracking(struct info *info)
+{
+    struct tracking_figures figures = tracking_figures(info->server->tracking);
+    info_number(info, "tracking_total_keys", figures.keys);
+    info_number(info, "tracking_total_items", figures.items);
+    info_number(info, "tracking_total_prefixes", figures.prefixes);
+}
+
 void info_stats(struct info *info)
 {
     static const char *const absent[] = {"latest_fork_usec", "total_forks",
         "migrate_cached_sockets", "slave_expires_tracked_keys",
         "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
         "active_defrag_key_misses", "total_active_defrag_time",
-        "current_active_defrag_time", "tracking_total_keys",
-        "tracking_total_items", "tracking_total_prefixes",
-        "unexpected_error_replies", NULL};
+        "current_active_defrag_time", NULL};
+    static const char *const unexpected[] = {"unexpected_error_replies", NULL};
     static const char *const threads[] = {"io_threaded_reads_processed",
         "io_threaded_writes_processed", "reply_buffer_shrinks",
         "reply_buffer_expands", NULL};
@@ -75,6 +83,8 @@ void info_stats(struct info *info)
     write_keys(info);
     write_pubsub(info);
     info_zeros(info, absent);
+    write_tracking(info);
+    info_zeros(info, unexpected);
     info_number(info, "total_error_replies", stats->error_replies);
     info_number(info, "dump_payload_sanitizations", 0);
     info_number(info, "total_reads_processed", stats->reads_processed);

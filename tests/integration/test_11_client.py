@@ -168,13 +168,6 @@ def test_setinfo(larder):
             assert connection.command("CLIENT", "SETINFO", *words) == reply
 
 
-def test_tracking_is_refused(larder):
-    with larder.connect() as connection:
-        for words in (["ON"], ["ON", "BCAST", "PREFIX", "a"], ["ON", "OPTIN"]):
-            reply = connection.command("CLIENT", "TRACKING", *words)
-            assert reply.startswith(b"-ERR CLIENT TRACKING ON is not supported")
-
-
 # ---- REPLY ----
 
 

@@ -169,7 +169,7 @@ def test_every_directive_of_redis_is_accepted(start_larder, oracle):
     }.items()
     told = re.findall(r"directive '(\S+)' is accepted", server.log())
     assert len(told) == len(set(told)) > 50
-    assert "maxmemory" not in told and "rdbcompression" in told
+    assert "maxmemory" not in told and "rdbchecksum" in told
 
 
 def test_rename_command(start_larder):

@@ -21,7 +21,7 @@ BOMBS = {
     "coroutines": "local t = {} while true do t[#t + 1] = coroutine.create("
                   "function() end) end",
     "strings in pcall": "local t = {} while true do pcall(function() t[#t + 1]"
-                        " = ('x'):rep(1000000) .. #t end) if #t < 60 then "
+                        " = ('x'):rep(1000000) .. #t end) if #t < 20 then "
                         "else error('full') end end",
     "json bomb": "local t = {'x'} for i = 1, 60 do t = {t, t} end "
                  "return #cjson.encode(t)",

@@ -61,7 +61,10 @@ static uint64_t find(struct request *request, struct collection *list,
     struct bytes item = bytes_of(data, element_write(data, text));
     bool backwards = search->rank < 0;
     uint64_t size = collection_count(list);
-    uint64_t skip = (uint64_t)(backwards ? -search->rank : search->rank) - 1;
+    /* The lowest number has no opposite: Redis takes every match then. */
+    bool lowest = search->rank == INT64_MIN;
+    uint64_t skip =
+        lowest ? 0 : (uint64_t)(backwards ? -search->rank : search->rank) - 1;
     uint64_t wanted = search->count < 0 ? 1 : (uint64_t)search->count;
     uint64_t look = search->maxlen == 0 || (uint64_t)search->maxlen > size
                         ? size

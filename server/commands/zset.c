@@ -2,25 +2,39 @@
 #include "server/commands/zset.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "protocol/number.h"
 
-#define SCORE_TEXT_MAX 128
+bool zset_read_number(struct bytes text, double *number)
+{
+    char small[128];
+    char *end = NULL;
+    char *copy = text.size < sizeof small ? small : xmalloc(text.size + 1);
+    if (text.size > 0) {
+        memcpy(copy, text.data, text.size);
+    }
+    copy[text.size] = '\0';
+    errno = 0;
+    *number = strtod(copy, &end);
+    bool whole = *end == '\0' && !isnan(*number);
+    if (copy != small) {
+        free(copy);
+    }
+    return whole;
+}
 
 bool zset_parse_score(struct bytes argument, double *score)
 {
-    char text[SCORE_TEXT_MAX];
-    char *end = NULL;
-    if (argument.size == 0 || argument.size >= sizeof text ||
-        isspace((unsigned char)argument.data[0])) {
+    if (argument.size == 0 || isspace((unsigned char)argument.data[0]) ||
+        memchr(argument.data, '\0', argument.size) != NULL ||
+        !zset_read_number(argument, score)) {
         return false;
     }
-    memcpy(text, argument.data, argument.size);
-    text[argument.size] = '\0';
-    *score = strtod(text, &end);
-    return end == text + argument.size && !isnan(*score);
+    bool beyond = errno == ERANGE && (isinf(*score) || *score == 0);
+    return !beyond;
 }
 
 bool zset_arg_score(struct request *request, int index, double *score)
@@ -185,7 +199,8 @@ void cmd_zadd(struct request *request)
 
 void cmd_zincrby(struct request *request)
 {
-    struct add add = {.incr = true, .first = 2};
+    struct add add = {.incr = true};
+    parse_flags(request, &add); /* as if they were ZADD's */
     add_all(request, &add);
 }
 

@@ -5,6 +5,9 @@
 #include "server/commands/typed.h"
 #include "tiers/values/zset.h"
 
+/* `text`, up to a zero byte, as a number as strtod reads it (which sets errno);
+ * not NaN. */
+bool zset_read_number(struct bytes text, double *number);
 /* The whole of `text` as a score, which is not NaN. */
 bool zset_parse_score(struct bytes text, double *score);
 /* The same of argument `index`; false after having answered that it is

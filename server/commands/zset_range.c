@@ -1,30 +1,18 @@
 /* Ranges of sorted sets. All of them are ranges of ranks in the end: the
  * container counts, so bounds by score or member become ranks in O(log n). */
 #include <math.h>
-#include <stdlib.h>
 
 #include "server/commands/zset.h"
 
 /* ---- bounds ---- */
 
-#define BOUND_TEXT_MAX 128
-
 /* "(1.5", "-inf": as strtod reads it. */
 static bool parse_score(struct bytes text, struct zset_bound *bound)
 {
-    char copy[BOUND_TEXT_MAX];
     bound->exclusive = text.size > 0 && text.data[0] == '(';
     size_t skip = bound->exclusive;
-    if (text.size - skip >= sizeof copy) {
-        return false;
-    }
-    char *end = NULL;
-    if (text.size > skip) {
-        memcpy(copy, text.data + skip, text.size - skip);
-    }
-    copy[text.size - skip] = '\0';
-    bound->score = strtod(copy, &end);
-    return *end == '\0' && !isnan(bound->score);
+    return zset_read_number(
+        bytes_of(text.data + skip, text.size - skip), &bound->score);
 }
 
 /* "[member", "(member", "-", "+". */

@@ -71,6 +71,19 @@ def collection_page(args, ours, theirs):
     return a[0].isdigit() and len(a) == 2
 
 
+def scored_page(args, ours, theirs):
+    """As collection_page. Redis prints scores of its compact form in another
+    way than all others: 100000000000000000 for 1e+17."""
+    a, b = value(ours), value(theirs)
+    if not (isinstance(a, list) and isinstance(b, list)):
+        return False
+    if args[2] == b"0" and a[0] == b[0] == b"0":
+        pairs = [sorted(zip(page[1][::2], map(float, page[1][1::2])))
+                 for page in (a, b)]
+        return pairs[0] == pairs[1]
+    return a[0].isdigit() and len(a) == 2
+
+
 def random_sample(_, ours, theirs):
     """As many, of the same kind of reply."""
     if ours[:1] != theirs[:1]:
@@ -185,7 +198,7 @@ RULES = {
     b"SPOP": same_set,
     b"SSCAN": collection_page,
     b"SRANDMEMBER": random_sample,
-    b"ZSCAN": collection_page,
+    b"ZSCAN": scored_page,
     b"ZRANDMEMBER": random_sample,
     b"SCAN": scan_page,
     b"RANDOMKEY": some_key,

@@ -143,8 +143,8 @@ static void put_integer(
                      : negative ? (uint64_t)(int64_t)number
                                 : (uint64_t)number;
     for (size_t i = 0; i < size; i++) {
-        unsigned char byte = i < 8 ? (unsigned char)(value >> (8 * i))
-                                   : (unsigned char)(negative ? 0xff : 0);
+        uint64_t sign = negative ? 0xff : 0;
+        uint64_t byte = (i < 8 ? value >> (8 * i) : sign) & 0xff;
         out[format->little ? i : size - 1 - i] = (char)byte;
     }
     luaL_addlstring(buffer, out, size);

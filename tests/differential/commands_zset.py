@@ -1,4 +1,6 @@
-"""Generators for sorted sets; see commands.py."""
+"""Generators for sorted sets; see commands.py. Ranges of members are in
+tests/integration/test_60_collections.py: they mean something only where all
+scores are equal."""
 
 from differential import values
 
@@ -28,39 +30,6 @@ def bound(p):
     if p.chance(0.05):
         return p.choice(NO_SCORES)
     return (b"(" if p.chance(0.3) else b"") + p.choice(SCORES)
-
-
-def lex_bound(p):
-    if p.chance(0.3):
-        return p.choice([b"-", b"+", b"-", b"+", b"", b"a", b"-x"])
-    return p.choice([b"[", b"("]) + member(p)
-
-
-# Ranges of members mean something only where all scores are equal.
-LEX_KEY = b"lex:0"
-
-
-def lex_add(p):
-    return [LEX_KEY] + [
-        word for name in members(p, 6) for word in (b"0", name)]
-
-
-def lex(p):
-    args = [LEX_KEY, lex_bound(p), lex_bound(p)]
-    if p.chance(0.3):
-        args += limit(p)
-    if p.chance(0.05):
-        args.append(p.case(b"WITHSCORES"))
-    return args
-
-
-def lex_range(p):
-    args = [LEX_KEY, lex_bound(p), lex_bound(p), p.case(b"BYLEX")]
-    if p.chance(0.4):
-        args.append(p.case(b"REV"))
-    if p.chance(0.3):
-        args += limit(p)
-    return args
 
 
 def rank(p):
@@ -178,19 +147,13 @@ ROWS = [
     ("ZRANK", 5, lambda p: [p.key(), member(p)]),
     ("ZREVRANK", 4, lambda p: [p.key(), member(p)]),
     ("ZCOUNT", 5, between(bound)),
-    ("ZLEXCOUNT", 3, lambda p: [LEX_KEY, lex_bound(p), lex_bound(p)]),
-    ("ZADD", 5, lex_add),
-    ("ZRANGE", 4, lex_range),
     ("ZRANGE", 15, range_),
     ("ZRANGESTORE", 5, lambda p: range_(p, True)),
     ("ZREVRANGE", 4, old_range(rank)),
     ("ZRANGEBYSCORE", 5, old_range(bound)),
     ("ZREVRANGEBYSCORE", 4, old_range(bound)),
-    ("ZRANGEBYLEX", 3, lex),
-    ("ZREVRANGEBYLEX", 3, lex),
     ("ZREMRANGEBYRANK", 3, between(rank)),
     ("ZREMRANGEBYSCORE", 3, between(bound)),
-    ("ZREMRANGEBYLEX", 2, lambda p: [LEX_KEY, lex_bound(p), lex_bound(p)]),
     ("ZPOPMIN", 5, pop),
     ("ZPOPMAX", 5, pop),
     ("ZUNION", 4, sources),

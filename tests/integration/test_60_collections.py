@@ -1,5 +1,7 @@
 """Collections in every tier: what the differential test cannot say."""
 
+import random
+
 import pytest
 
 MANY = 30000
@@ -188,3 +190,29 @@ def test_many_members_of_one_score_and_prefix(larder):
     assert client.zrem("z", *members[:100]) == 100
     assert client.zcard("z") == 400
     assert len(dict(client.zscan_iter("z"))) == 400
+
+
+@pytest.mark.parametrize("count", [7, 300])
+def test_ranges_of_members(both, count):
+    """Scores are equal: only then Redis says what is in the range."""
+    source = random.Random(count)
+    members = ["", "a", "b", "c", "1", "-7", "m" * 40 + "x", "m" * 40 + "y"]
+    members += ["n:%d" % i for i in range(count)]
+    for member in members:
+        both.same("ZADD", "k", "0", member)
+
+    def bound():
+        return source.choice(
+            ["-", "+", "a", ""] + ["[" + source.choice(members)] * 4
+            + ["(" + source.choice(members)] * 4)
+
+    for _ in range(300):
+        low, high = bound(), bound()
+        both.same("ZLEXCOUNT", "k", low, high)
+        both.same("ZRANGEBYLEX", "k", low, high, "LIMIT", "1", "3")
+        both.same("ZREVRANGEBYLEX", "k", low, high)
+        both.same("ZRANGE", "k", low, high, "BYLEX", "REV", "LIMIT", "0", "5")
+    for _ in range(5):
+        both.same("ZREMRANGEBYLEX", "k", "[" + source.choice(members),
+                  "(" + source.choice(members))
+    both.same("ZRANGE", "k", "0", "-1")

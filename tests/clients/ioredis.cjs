@@ -109,6 +109,66 @@ run({
     assert.strictEqual(await client.get('deep'), 'value');
   }),
 
+  'subscribes and publishes': () => withClient({}, async (client) => {
+    const listener = client.duplicate();
+    const heard = [];
+    const done = new Promise((resolve) => {
+      listener.on('message', (channel, message) =>
+        heard.push([channel, message]));
+      listener.on('pmessage', (pattern, channel, message) => {
+        heard.push([pattern, channel, message]);
+        if (message === 'last') {
+          resolve();
+        }
+      });
+    });
+    assert.strictEqual(await listener.subscribe('news', 'more'), 2);
+    assert.strictEqual(await listener.psubscribe('n*'), 3);
+    assert.match(await listener.ping(), /pong/i);
+    assert.strictEqual(await client.publish('news', 'first'), 2);
+    assert.strictEqual(await client.publish('more', 'second'), 1);
+    assert.strictEqual(await client.publish('nothing', 'last'), 1);
+    await done;
+    assert.deepStrictEqual(heard, [['news', 'first'], ['n*', 'news', 'first'],
+      ['more', 'second'], ['n*', 'nothing', 'last']]);
+    assert.deepStrictEqual(
+      await client.pubsub('NUMSUB', 'news', 'none'), ['news', 1, 'none', 0]);
+    await listener.unsubscribe('news', 'more');
+    assert.strictEqual(await client.publish('more', 'nobody'), 0);
+    listener.disconnect();
+  }),
+
+  'subscribes again after the connection was lost': () =>
+    withClient({}, async (client) => {
+      const listener = client.duplicate({ retryStrategy: () => 20 });
+      listener.on('error', () => {});
+      await listener.subscribe('again');
+      const [line] = (await client.client('LIST', 'TYPE', 'pubsub'))
+        .split('\n');
+      const back = new Promise((resolve) => listener.on('ready', resolve));
+      await client.client('KILL', 'ID', line.match(/^id=(\d+)/)[1]);
+      await back;
+      const heard = new Promise((resolve) =>
+        listener.on('message', (channel, message) => resolve(message)));
+      while ((await client.publish('again', 'hello')) === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      assert.strictEqual(await heard, 'hello');
+      listener.disconnect();
+    }),
+
+  'hears of expired keys': () => withClient({}, async (client) => {
+    await client.config('SET', 'notify-keyspace-events', 'Ex');
+    const listener = client.duplicate();
+    const heard = new Promise((resolve) =>
+      listener.on('message', (channel, message) => resolve([channel, message])));
+    await listener.subscribe('__keyevent@0__:expired');
+    await client.set('brief', 'x', 'PX', 50);
+    assert.deepStrictEqual(await heard, ['__keyevent@0__:expired', 'brief']);
+    await client.config('SET', 'notify-keyspace-events', '');
+    listener.disconnect();
+  }),
+
   'monitors': () => withClient({}, async (client) => {
     const monitor = await client.monitor();
     const seen = new Promise((resolve) =>

@@ -119,4 +119,29 @@ run({
       String(await client.sendCommand(['TIER', 'OF', 'deep'])), 'dry');
     assert.strictEqual(await client.get('deep'), 'value');
   }),
+
+  'subscribes and publishes': inBoth(async (client) => {
+    const listener = client.duplicate();
+    listener.on('error', () => {});
+    await listener.connect();
+    const heard = [];
+    const hear = (message, channel) => heard.push([channel, message]);
+    await listener.subscribe(['news', 'more'], hear);
+    await listener.pSubscribe('n*', hear);
+    await listener.sSubscribe('shard', hear);
+    assert.strictEqual(await client.publish('news', 'first'), 2);
+    assert.strictEqual(await client.publish('more', 'second'), 1);
+    assert.strictEqual(await client.sPublish('shard', 'third'), 1);
+    while (heard.length < 4) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.deepStrictEqual(heard, [['news', 'first'], ['news', 'first'],
+      ['more', 'second'], ['shard', 'third']]);
+    assert.strictEqual(await client.pubSubNumPat(), 1);
+    await listener.unsubscribe();
+    await listener.pUnsubscribe();
+    await listener.sUnsubscribe();
+    assert.strictEqual(await client.publish('news', 'nobody'), 0);
+    listener.destroy();
+  }),
 });

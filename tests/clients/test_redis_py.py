@@ -65,6 +65,61 @@ def test_errors(client):
     assert client.ping()
 
 
+def messages(pubsub, count):
+    """The next messages, what confirms subscriptions included."""
+    found = []
+    while len(found) < count:
+        message = pubsub.get_message(timeout=10)
+        assert message is not None
+        found.append((message["type"], message["pattern"], message["channel"],
+                      message["data"]))
+    return found
+
+
+def test_pubsub(client):
+    with client.pubsub() as pubsub:
+        pubsub.subscribe("news", "more")
+        pubsub.psubscribe("n*")
+        assert sorted(messages(pubsub, 3)) == [
+            ("psubscribe", None, b"n*", 3), ("subscribe", None, b"more", 2),
+            ("subscribe", None, b"news", 1)]
+        assert client.publish("news", "hello") == 2
+        assert messages(pubsub, 2) == [
+            ("message", None, b"news", b"hello"),
+            ("pmessage", b"n*", b"news", b"hello")]
+        pubsub.ping("still here?")
+        assert messages(pubsub, 1) == [("pong", None, None, b"still here?")]
+        assert sorted(client.pubsub_channels()) == [b"more", b"news"]
+        assert client.pubsub_numsub("news", "none") == [(b"news", 1), (b"none", 0)]
+        assert client.pubsub_numpat() == 1
+        pubsub.unsubscribe()
+        pubsub.punsubscribe()
+        assert len(messages(pubsub, 3)) == 3
+        assert client.publish("news", "hello") == 0
+
+
+def test_pubsub_in_a_thread_hears_keyspace_events(client):
+    heard, done = [], threading.Event()
+
+    def hear(message):
+        heard.append((message["channel"], message["data"]))
+        if message["data"] == b"del":
+            done.set()
+
+    client.config_set("notify-keyspace-events", "K$g")
+    pubsub = client.pubsub()
+    pubsub.psubscribe(**{"__keyspace@0__:*": hear})
+    assert pubsub.get_message(timeout=10)["type"] == "psubscribe"
+    thread = pubsub.run_in_thread(sleep_time=0.01)
+    client.set("k", "v")
+    client.delete("k")
+    assert done.wait(10)
+    thread.stop()
+    thread.join(10)
+    client.config_set("notify-keyspace-events", "")
+    assert heard == [(b"__keyspace@0__:k", b"set"), (b"__keyspace@0__:k", b"del")]
+
+
 def test_what_redis_py_parses(client):
     client.set("a", "b", px=100000)
     info = client.info("everything")

@@ -25,6 +25,16 @@ class Person:
         self.id = int(self.connection.command("CLIENT", "ID")[1:])
         self.listens = False
 
+    def read_answers(self, count):
+        """Up to the reply to the last of so many commands: what follows from
+        it is only sent when nothing more is there to be read."""
+        replies = []
+        while count > 0:
+            replies.append(self.connection.read_reply())
+            pushed = replies[-1].startswith(b">") and b"subscribe" not in replies[-1]
+            count -= not pushed
+        return replies
+
     def read_due(self):
         """Replies that came, without one for the question asked here. CLIENT
         keeps what CLIENT CACHING has set, other commands do not."""
@@ -58,7 +68,8 @@ class Scene:
             person.connection.send(encode(*words))
             if words[0].endswith("SUBSCRIBE"):
                 person.listens = not words[0].startswith("UN") and not name.endswith("3")
-        heard = {}
+        answers = person.read_answers(len(commands))
+        heard = {"answers": self.normal(answers)}
         for other in [name] + [n for n in self.people if n != name]:
             heard[other] = self.normal(self.people[other].read_due())
         return heard

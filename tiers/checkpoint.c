@@ -106,6 +106,16 @@ void checkpoint_turn(struct engine *engine, uint64_t deadline_us)
     }
 }
 
+/* A full disk has room again when what is dead is taken out of the log and the
+ * commit after that has given its pages back: so often a save waits for it. */
+#define SAVE_ATTEMPTS 32
+
+static void wait_for_store(struct engine *engine)
+{
+    dry_workers_wait(engine->log.workers, 100);
+    dry_workers_collect(engine->log.workers);
+}
+
 /* A store that failed is asked once more whether it still does. */
 static void save_retry(struct engine *engine)
 {
@@ -115,9 +125,32 @@ static void save_retry(struct engine *engine)
     }
     log_retry(engine);
     while (log->applying) {
-        dry_workers_wait(log->workers, 100);
-        dry_workers_collect(log->workers);
+        wait_for_store(engine);
     }
+}
+
+static void save_make_room(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    log->ops->stats(log->store, &log->stats);
+    reclaim_cron(engine);
+    while (engine->reclaim != NULL || log->applying) {
+        wait_for_store(engine);
+    }
+}
+
+static bool save_once(struct engine *engine, int64_t now_ms)
+{
+    /* One that runs may have passed entries that changed since: begin anew. */
+    engine->checkpoint.running = false;
+    engine_checkpoint_start(engine, now_ms);
+    while (engine->checkpoint.running) {
+        checkpoint_turn(engine, UINT64_MAX);
+        if (engine->checkpoint.running) {
+            wait_for_store(engine);
+        }
+    }
+    return engine->checkpoint.state == ENGINE_CHECKPOINT_OK;
 }
 
 enum dry_result engine_save(
@@ -129,19 +162,13 @@ enum dry_result engine_save(
         return DRY_OK;
     }
     save_retry(engine);
-    /* One that runs may have passed entries that changed since: begin anew. */
-    engine->checkpoint.running = false;
-    engine_checkpoint_start(engine, now_ms);
-    while (engine->checkpoint.running) {
-        checkpoint_turn(engine, UINT64_MAX);
-        if (engine->checkpoint.running) {
-            dry_workers_wait(log->workers, 100);
-            dry_workers_collect(log->workers);
+    for (unsigned attempt = 1; !save_once(engine, now_ms); attempt++) {
+        if (!log->full || attempt == SAVE_ATTEMPTS) {
+            snprintf(reason, reason_size, "%s", log->error);
+            return log->full ? DRY_FULL : DRY_IO;
         }
+        save_make_room(engine);
+        save_retry(engine);
     }
-    if (engine->checkpoint.state == ENGINE_CHECKPOINT_OK) {
-        return DRY_OK;
-    }
-    snprintf(reason, reason_size, "%s", log->error);
-    return log->full ? DRY_FULL : DRY_IO;
+    return DRY_OK;
 }

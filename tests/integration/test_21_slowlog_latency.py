@@ -177,7 +177,8 @@ def test_latency_events(both):
     for server in (both.larder, both.oracle):
         (latest,) = run(server, "LATENCY", "LATEST")
         assert latest[0] == "command"
-        assert 50 <= latest[3] < 2000
+        # Two clocks: one may call 50 ms 49.
+        assert 49 <= latest[3] < 2000
         history = run(server, "LATENCY", "HISTORY", "command")
         assert 1 <= len(history) <= 2
         assert max(ms for _, ms in history) == latest[3]

@@ -2,7 +2,7 @@
 with several connections."""
 
 import re
-import select
+import selectors
 import time
 
 import pytest
@@ -333,11 +333,15 @@ def test_many_timeouts_in_order(larder):
         due.append(time.monotonic() + seconds)
         conn.send(encode("BLPOP", "none", seconds))
     order = []
-    waiting = {conn.sock: number for number, conn in enumerate(crowd)}
-    while waiting:
-        ready, _, _ = select.select(list(waiting), [], [], 10)
-        assert ready
-        order += [waiting.pop(sock) for sock in ready]
+    with selectors.DefaultSelector() as waiting:
+        for number, conn in enumerate(crowd):
+            waiting.register(conn.sock, selectors.EVENT_READ, number)
+        while waiting.get_map():
+            ready = waiting.select(10)
+            assert ready
+            for key, _ in ready:
+                order.append(key.data)
+                waiting.unregister(key.fileobj)
     for earlier, later in zip(order, order[1:]):
         assert due[earlier] < due[later] + 0.02
     for conn in crowd:

@@ -136,6 +136,22 @@ static void save_tries_again(void **state)
     world_finish(&world);
 }
 
+static void save_waits_for_room(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    put_text(&world, 0, "k", "v");
+    world_plan(&world, FAULT_APPLY, 1, false, DRY_FULL);
+    world_save(&world);
+    put_text(&world, 0, "k", "w");
+    world_plan(&world, FAULT_APPLY, 1, false, DRY_FULL);
+    world_save(&world);
+    world_reopen(&world);
+    expect_text(&world, 0, "k", "w");
+    world_finish(&world);
+}
+
 /* ---- moves that are taken back ---- */
 
 static void wait_for_reclaim(struct world *world)
@@ -505,6 +521,7 @@ int main(void)
         cmocka_unit_test(any_write_may_fail),
         cmocka_unit_test(full_store_heals_by_itself),
         cmocka_unit_test(save_tries_again),
+        cmocka_unit_test(save_waits_for_room),
         cmocka_unit_test(moves_to_a_full_store_are_taken_back),
         cmocka_unit_test(moves_to_a_failing_store_are_taken_back),
         cmocka_unit_test(damaged_record_is_an_error_for_its_key),

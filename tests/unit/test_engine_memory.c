@@ -105,7 +105,7 @@ static void values_of_one_size_fill_memory(void **state)
     struct sizes sizes = {1024, 1024};
     (void)state;
     world_init(&world, ENGINE_CHECKPOINTS);
-    play(&world, &sizes, 85);
+    play(&world, &sizes, 80);
     world_finish(&world);
 }
 

@@ -380,6 +380,26 @@ void reply_verbatim(struct reply *reply, const char *kind, struct bytes text)
     }
 }
 
+void reply_take_back(struct reply *reply, size_t from, size_t to)
+{
+    size_t kept = 0;
+
+    check(from <= to && to <= reply->size);
+    for (size_t i = 0; i < reply->splice_count; i++) {
+        struct reply_splice splice = reply->splices[i];
+        if (splice.at > from && splice.at <= to) {
+            reply->splice_bytes -= splice.blob->size;
+            blob_unref(splice.blob);
+            continue;
+        }
+        splice.at -= splice.at > to ? to - from : 0;
+        reply->splices[kept++] = splice;
+    }
+    reply->splice_count = kept;
+    memmove(reply->data + from, reply->data + to, reply->size - to);
+    reply->size -= to - from;
+}
+
 size_t reply_begin(struct reply *reply)
 {
     size_t mark = reply->size;

@@ -78,6 +78,10 @@ void reply_big_number(struct reply *reply, struct bytes digits);
 /* =n\r\ntxt:... or a bulk string; `kind` is "txt" or "mkd". */
 void reply_verbatim(struct reply *reply, const char *kind, struct bytes text);
 
+/* Takes back what was written between two sizes that the buffer had; what
+ * came after it moves down. */
+void reply_take_back(struct reply *reply, size_t from, size_t to);
+
 /* An aggregate whose length is known only afterwards: begin, write the
  * elements, end with their number. `mark` from begin. */
 enum reply_aggregate { REPLY_ARRAY, REPLY_MAP, REPLY_SET };

@@ -87,8 +87,12 @@ enum acl_context {
  * been answered and the refusal logged. Costs one test when the user may do
  * everything. */
 bool acl_check(struct request *request, enum acl_context context);
-/* The same question about any user, without consequences. Of the request
- * command, argv and argc count. *argument: of the key or channel refused. */
+/* Whether the request's command may read whatever key its user names: for
+ * SORT, whose BY and GET name keys that nobody knows beforehand. */
+bool acl_may_read_every_key(const struct request *request);
+/* The same question as acl_check's about any user, without consequences. Of the
+ * request command, argv and argc count. *argument: of the key or channel
+ * refused. */
 enum acl_verdict acl_judge(
     const struct acl_user *user, const struct request *request, int *argument);
 /* Whether a user may subscribe to a channel, or to a pattern of some. */

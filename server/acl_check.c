@@ -207,9 +207,22 @@ static enum acl_verdict judge_by(struct question *question,
     return verdict;
 }
 
-/* Of the selectors' reasons to refuse, the one that came furthest is told. */
-enum acl_verdict acl_judge(
-    const struct acl_user *user, const struct request *request, int *argument)
+static bool reads_every_key(const struct acl_selector *selector)
+{
+    for (unsigned i = 0; !selector->all_keys && i < selector->keys.count; i++) {
+        const struct acl_pattern *pattern = &selector->keys.items[i];
+        if ((pattern->rights & ACL_READ) != 0 &&
+            strcmp(pattern->text, "*") == 0) {
+            return true;
+        }
+    }
+    return selector->all_keys;
+}
+
+/* Of the selectors' reasons to refuse, the one that came furthest is told.
+ * `reading_all`: only those count that may read every key. */
+static enum acl_verdict judge(const struct acl_user *user,
+    const struct request *request, bool reading_all, int *argument)
 {
     int few[FEW_ARGUMENTS];
     bool many = request->argc > FEW_ARGUMENTS;
@@ -225,6 +238,9 @@ enum acl_verdict acl_judge(
     const struct acl_selector *selector = user->root;
     for (; selector != NULL; selector = selector->next) {
         int at = 0;
+        if (reading_all && !reads_every_key(selector)) {
+            continue;
+        }
         enum acl_verdict verdict = judge_by(&question, selector, &at);
         if (verdict == ACL_ALLOWED) {
             worst = ACL_ALLOWED;
@@ -239,6 +255,20 @@ enum acl_verdict acl_judge(
         free(question.positions);
     }
     return worst;
+}
+
+enum acl_verdict acl_judge(
+    const struct acl_user *user, const struct request *request, int *argument)
+{
+    return judge(user, request, false, argument);
+}
+
+bool acl_may_read_every_key(const struct request *request)
+{
+    const struct acl_user *user = request->conn->user;
+    int argument = 0;
+    return user->unrestricted ||
+           judge(user, request, true, &argument) == ACL_ALLOWED;
 }
 
 /* ---- what a refusal says ---- */

@@ -39,7 +39,8 @@ struct request {
                                 (block.h); no data: it runs as usual */
     bool blocks;             /* the handler has called block_wait */
     bool resumed;            /* was waiting so: it is counted as called */
-    bool read_at_once;       /* nested: values were read from disk for it */
+    bool scripted;           /* nested: a script calls it */
+    bool read_at_once;       /* values were read from disk while it ran */
     uint64_t changes;        /* handlers add one for each change they make:
                                 feeds rdb_changes_since_last_save */
 };
@@ -100,7 +101,10 @@ enum command_flags {
  *            "RO access; OW update" where each key has its own. The word
  *            numkeys=N says (with CMD_MOVABLEKEYS) that argument N counts the
  *            keys that follow it, beside those of first..step: ZUNIONSTORE
- *            has "OW update;RO access numkeys=2", EVAL "... numkeys=2"
+ *            has "OW update;RO access numkeys=2", EVAL "... numkeys=2". The
+ *            word unknown=WORD says that the key stands behind the option
+ *            WORD, unknown= that no argument names it: SORT has "RO
+ *            access;RO access unknown=;OW update unknown=store"
  * needs      a needs_fn
  * group      "string", "generic", "connection", "server" ... (COMMAND DOCS)
  * since      "1.0.0"
@@ -164,13 +168,16 @@ int command_keys(const struct command *command, const struct bytes *argv,
 /* The same one by one: begin, which answers false when the arguments are not
  * valid, then next until it answers 0. */
 struct command_keys {
-    int next, end, step, counted_next, counted_end;
+    int next, end, step, counted_next, counted_end, option;
 };
 bool command_keys_begin(struct command_keys *keys,
     const struct command *command, const struct bytes *argv, int argc);
 int command_keys_next(struct command_keys *keys);
 /* The argument that counts keys, or 0. */
 int command_numkeys_index(const struct command *command);
+/* Whether one part of a row's key_flags speaks of keys in no known place. */
+#define COMMAND_KEY_UNKNOWN "unknown="
+bool command_key_is_unknown(struct bytes flags);
 
 /* ---- for handlers: arguments and standard errors (server/arguments.c) ---- */
 

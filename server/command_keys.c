@@ -27,6 +27,51 @@ static bool find_counted(struct command_keys *keys, const struct bytes *argv,
     return fits || !mandatory;
 }
 
+bool command_key_is_unknown(struct bytes flags)
+{
+    return memmem(flags.data, flags.size, COMMAND_KEY_UNKNOWN,
+               strlen(COMMAND_KEY_UNKNOWN)) != NULL;
+}
+
+/* The key behind an option: behind the last one, where it is given several
+ * times. What other options take is no option. */
+static int find_option(const struct command *command, const struct bytes *argv,
+    int argc, const char *word)
+{
+    static const struct {
+        const char *word;
+        int takes;
+    } others[] = {{"limit", 2}, {"get", 1}, {"by", 1}};
+    int found = 0;
+    for (int i = command->last_key + 1; i < argc; i++) {
+        if (i + 1 < argc && bytes_equal_nocase(argv[i], word)) {
+            found = i + 1;
+            continue;
+        }
+        for (size_t j = 0; j < sizeof others / sizeof others[0]; j++) {
+            if (bytes_equal_nocase(argv[i], others[j].word)) {
+                i += others[j].takes;
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+/* The last of them, if any, names its option. */
+static int find_behind_option(
+    const struct command *command, const struct bytes *argv, int argc)
+{
+    const char *at = command->key_flags, *word = NULL;
+    while ((at = strstr(at, COMMAND_KEY_UNKNOWN)) != NULL) {
+        at += strlen(COMMAND_KEY_UNKNOWN);
+        word = at;
+    }
+    return word == NULL || *word == '\0' || *word == ';'
+               ? 0
+               : find_option(command, argv, argc, word);
+}
+
 bool command_keys_begin(struct command_keys *keys,
     const struct command *command, const struct bytes *argv, int argc)
 {
@@ -43,6 +88,8 @@ bool command_keys_begin(struct command_keys *keys,
     if (counted != 0) {
         bool mandatory = (command->flags & CMD_NO_MANDATORY_KEYS) == 0;
         valid = find_counted(keys, argv, argc, counted, mandatory) && valid;
+    } else if ((command->flags & CMD_MOVABLEKEYS) != 0) {
+        keys->option = find_behind_option(command, argv, argc);
     }
     return valid;
 }
@@ -54,7 +101,12 @@ int command_keys_next(struct command_keys *keys)
         keys->next += keys->step;
         return position;
     }
-    return keys->counted_next < keys->counted_end ? keys->counted_next++ : 0;
+    if (keys->counted_next < keys->counted_end) {
+        return keys->counted_next++;
+    }
+    int position = keys->option;
+    keys->option = 0;
+    return position;
 }
 
 int command_keys(const struct command *command, const struct bytes *argv,

@@ -471,6 +471,7 @@ void command_call(struct request *outer, const struct dispatch_input *input)
     struct request request;
     init_request(&request, outer->conn, input, outer->reply);
     request.nested = true;
+    request.scripted = nested_context(outer) == ACL_SCRIPT;
     request.now_ms = outer->now_ms;
     uint64_t errors = request.reply->errors;
     const struct command *row = resolve_row(&request, input);

@@ -1,4 +1,5 @@
 /* larder-server: configuration from the command line, then server_run. */
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,6 +42,7 @@ int main(int argc, char **argv)
         print_help();
         return 0;
     }
+    setlocale(LC_COLLATE, ""); /* SORT ALPHA orders as people here do */
     struct server *server = xcalloc(1, sizeof(*server));
     config_init(&server->config);
     int exit_code = 1;

@@ -55,6 +55,40 @@ bool nested_fetch(struct request *request)
     return false;
 }
 
+/* Whether one value more may be read. Outside EXEC and scripts, where nothing
+ * may sink, room is made for it. */
+static bool makes_room(struct request *request)
+{
+    struct engine *engine = request->engine;
+    if ((!request->nested &&
+            engine_admit(engine, 0, request->now_ms) == ENGINE_ADMIT) ||
+        engine_admit_nested(engine, 0)) {
+        return true;
+    }
+    error_oom(request);
+    return false;
+}
+
+bool nested_fetch_key(struct request *request, struct bytes key)
+{
+    enum dry_result result = DRY_OK;
+    for (unsigned round = 0; round < FETCH_ROUNDS_MAX && result == DRY_OK;
+         round++) {
+        if (db_tier_size(request->db, TIER_DRY) == 0 ||
+            db_residency(request->db, key, request->now_ms) != DB_DRY) {
+            return true;
+        }
+        if (!makes_room(request)) {
+            return false;
+        }
+        request->read_at_once = true;
+        result = engine_fetch_now(request->engine, request->db, key,
+            FETCH_TIMEOUT_MS, request->now_ms);
+    }
+    error_not_fetched(request, result);
+    return false;
+}
+
 static bool unpin_key(void *context, struct db *db, struct bytes key)
 {
     struct request *request = context;

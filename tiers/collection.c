@@ -128,6 +128,24 @@ bool collection_end(struct collection *collection, bool changed)
     return gone;
 }
 
+void collection_keep(struct collection *collection)
+{
+    struct seq view = collection->seq;
+    if (collection->live != NULL) {
+        collection->live = value_snapshot(collection->live);
+        seq_open_tree(&collection->seq, &collection->live->items, view.secret);
+    } else {
+        seq_open_copy(&collection->seq, view.shape,
+            bytes_of(view.data, view.size), view.count, view.secret);
+    }
+}
+
+void collection_release(struct collection *collection)
+{
+    engine_drop_value(collection->db->engine, collection->live);
+    seq_close(&collection->seq);
+}
+
 const struct value_limits *collection_limits(
     const struct collection *collection)
 {

@@ -45,6 +45,11 @@ void collection_grow(struct collection *collection, enum kind kind);
  * was borrowed from it is good any longer. */
 bool collection_end(struct collection *collection, bool changed);
 
+/* Makes what was opened for reading good whatever becomes of its key, until
+ * collection_release. A large one is shared until somebody changes it. */
+void collection_keep(struct collection *collection);
+void collection_release(struct collection *collection);
+
 static inline uint64_t collection_count(const struct collection *collection)
 {
     return seq_count(&collection->seq);

@@ -203,6 +203,25 @@ static void reply_counted_spec(
     reply_number(reply, "keystep", 1);
 }
 
+static void reply_nothing_known(struct reply *reply, const char *name)
+{
+    reply_bulk_text(reply, name);
+    reply_map(reply, 2);
+    reply_bulk_text(reply, "type");
+    reply_bulk_text(reply, "unknown");
+    reply_bulk_text(reply, "spec");
+    reply_map(reply, 0);
+}
+
+static void reply_unknown_spec(struct reply *reply, struct bytes flags)
+{
+    reply_map(reply, 3);
+    reply_bulk_text(reply, "flags");
+    command_reply_key_flags(reply, flags);
+    reply_nothing_known(reply, "begin_search");
+    reply_nothing_known(reply, "find_keys");
+}
+
 /* One spec for all keys, or where the flags are divided by ';' one a key,
  * the last of them for all the keys that are left, or that are counted by an
  * argument. */
@@ -217,7 +236,9 @@ static void reply_key_specs(struct reply *reply, const struct command *row)
     while ((first > 0 || counted > 0) && *at != '\0') {
         size_t size = strcspn(at, ";");
         struct bytes flags = bytes_of(at, size);
-        if (counted > 0 && (first == 0 || at[size] == '\0')) {
+        if (command_key_is_unknown(flags)) {
+            reply_unknown_spec(reply, flags);
+        } else if (counted > 0 && (first == 0 || at[size] == '\0')) {
             reply_counted_spec(reply, flags, counted);
         } else {
             reply_key_spec(reply, row, flags, first,

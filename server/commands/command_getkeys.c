@@ -16,7 +16,8 @@ void command_reply_key_flags(struct reply *reply, struct bytes flags)
             word[size++] = flags.data[at++];
         }
         at++;
-        /* numkeys=N says where the keys are, not what they are for. */
+        /* numkeys=N and unknown= say where the keys are, not what they are
+         * for. */
         if (size > 0 && memchr(word, '=', size) == NULL) {
             word[size] = '\0';
             reply_status(reply, word);
@@ -51,14 +52,23 @@ static const struct command *find_inner(struct request *request)
     return row;
 }
 
+/* "unknown=" with nothing behind it: the keys are in no argument at all. */
+static bool names_no_argument(const char *flags, size_t size)
+{
+    size_t mark = strlen(COMMAND_KEY_UNKNOWN);
+    return size >= mark &&
+           memcmp(flags + size - mark, COMMAND_KEY_UNKNOWN, mark) == 0;
+}
+
 struct bytes command_key_flags(
     const struct request *request, int position, int number)
 {
     const char *at = request->command->key_flags;
     size_t size = strcspn(at, ";");
-    for (; number > 0 && at[size] == ';'; number--) {
+    while (number > 0 && at[size] == ';') {
         at += size + 1;
         size = strcspn(at, ";");
+        number -= !names_no_argument(at, size);
     }
     static const char variable[] = " variable_flags";
     size_t tail = sizeof(variable) - 1;

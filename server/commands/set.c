@@ -267,6 +267,8 @@ static void pop_many(struct request *request)
         pop(request, &set, picks);
         return;
     }
+    /* Redis answers all of it as SUNION would, which counts as a hit. */
+    db_look(request->db, request->argv[1], request->now_ms);
     reply_set(request->reply, size);
     reply_members(request, &set);
     seq_remove_range(&set.seq, 0, size);

@@ -8,7 +8,7 @@ knows commands, except compare.py for those whose replies may differ.
 
 from differential import (
     commands_bits, commands_hash, commands_list, commands_set,
-    commands_stream, commands_zset, values)
+    commands_sort, commands_stream, commands_zset, values)
 
 
 def table(*rows):
@@ -215,6 +215,6 @@ UNKNOWN = table(
 
 FAMILIES = [STRINGS, GENERIC, UNKNOWN]
 FAMILIES += [table(*family.ROWS) for family in (
-    commands_hash, commands_list, commands_set, commands_stream,
-    commands_zset)]
+    commands_hash, commands_list, commands_set, commands_sort,
+    commands_stream, commands_zset)]
 FAMILIES += commands_bits.FAMILIES

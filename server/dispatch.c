@@ -4,6 +4,7 @@
 
 #include "server/account.h"
 #include "server/acl.h"
+#include "server/admission.h"
 #include "server/block.h"
 #include "server/conn.h"
 #include "server/keyspace.h"
@@ -170,6 +171,10 @@ static enum dispatch_result admit(struct request *request, bool *refused)
 {
     size_t size = request->runs_queue ? multi_bytes(request->conn)
                                       : request_argument_bytes(request);
+    if (!admission_by_namespace(request)) {
+        *refused = true;
+        return DISPATCH_DONE;
+    }
     switch (engine_admit(request->engine, size, request->now_ms)) {
     case ENGINE_ADMIT:
         break;

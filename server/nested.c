@@ -1,5 +1,7 @@
 #include "server/nested.h"
 
+#include "server/admission.h"
+#include "server/command.h"
 #include "server/dispatch.h"
 
 /* For each value. The disk answers in a millisecond or not at all. */
@@ -11,7 +13,7 @@ bool nested_fits(struct request *request)
 {
     if ((request->command->flags & CMD_DENYOOM) == 0 ||
         engine_admit_nested(request->engine, request_argument_bytes(request))) {
-        return true;
+        return admission_by_namespace(request);
     }
     error_oom(request);
     return false;

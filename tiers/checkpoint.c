@@ -15,7 +15,8 @@ static void on_save(void *context, uint32_t ref, uint64_t hash)
     struct entry *entry = arena_at(&visit->space->engine->arena, ref);
     /* What is queued goes with the cut at the end, together with what was
      * written beside it: half of an MSET must not get to disk alone. */
-    if (entry_id_of(entry) == 0 && !(entry->bits & ENTRY_QUEUED)) {
+    if (entry_id_of(entry) == 0 && !(entry->bits & ENTRY_QUEUED) &&
+        !item_is_ram_only(visit->space->engine, entry)) {
         log_append_entry(visit->space, entry, hash);
     }
 }

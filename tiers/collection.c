@@ -77,6 +77,7 @@ static void settle_live(struct collection *collection)
     shelf_count_live(db->engine, entry, collection->live_bytes);
     entry->bits = entry_with_kind(entry->bits, collection->kind);
     entry_outdate(db->space, entry, hash);
+    item_arrived(db->engine, entry);
 }
 
 static void store_flat(struct collection *collection)

@@ -172,7 +172,8 @@ static struct entry *use(struct db *db, struct found *found)
 {
     struct engine *engine = db->engine;
     struct entry *entry = found->entry;
-    if (engine->uses_ignored && !must_rise(entry)) {
+    bool stays = engine->uses_ignored || item_is_large(engine, entry);
+    if (stays && !must_rise(entry)) {
         return entry;
     }
     if (entry_tier_of(entry) == TIER_COLD) {
@@ -330,6 +331,7 @@ static void put_copy(struct db *target, struct bytes to,
     }
     struct entry *entry = space_insert(target->space, found.hash, &copy);
     log_queue(target->space, entry, found.hash);
+    item_arrived(target->engine, entry);
 }
 
 void db_copy(struct db *db, struct bytes from, struct db *target,

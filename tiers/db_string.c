@@ -88,12 +88,15 @@ struct entry *db_put(
         spec->access = access_new(now_ms);
         entry = space_insert(space, hash, spec);
         log_queue(space, entry, hash);
+        item_arrived(engine, entry);
         return entry;
     }
     entry_outdate(space, entry, hash);
     spec->access = access_next(engine, entry->access);
     spec->bits |= entry->bits & (ENTRY_QUEUED | ENTRY_PINNED);
-    return space_replace(space, slot, spec, LINK_HEAD);
+    entry = space_replace(space, slot, spec, LINK_HEAD);
+    item_arrived(engine, entry);
+    return entry;
 }
 
 /* The common SET: the key is hot, has no expiry and gets none, and the new
@@ -131,6 +134,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     log_queue(space, entry, hash);
     namespace->counters.puts++;
     shelf_use(engine, entry);
+    item_arrived(engine, entry);
     return entry;
 }
 
@@ -241,6 +245,7 @@ char *db_string_resize(
         if (resize_own_blob(entry, size)) {
             entry_outdate(db->space, entry, db_hash(db, key));
             entry->bits = entry_with_kind(entry->bits, KIND_STRING_RAW);
+            item_arrived(db->engine, entry);
             return writable(entry);
         }
         old = db_string(db, entry, &scratch);

@@ -181,6 +181,7 @@ void engine_destroy(struct engine *engine)
     }
     trash_turn(engine, UINT64_MAX);
     namespaces_finish(engine);
+    item_close(engine);
     arena_finish(&engine->arena);
     free(engine->shelves);
     free(engine->dbs);
@@ -234,6 +235,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
         clear_turn(engine, deadline_us) || trash_turn(engine, deadline_us);
     namespaces_turn(engine, deadline_us);
     bool trimming = trim_turn(engine, deadline_us);
+    item_turn(engine);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);
     }

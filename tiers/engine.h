@@ -188,6 +188,13 @@ enum dry_result engine_save(
  * Returns true when the waiter will be called. */
 bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
     enum tier to, struct engine_waiter *waiter, int64_t now_ms);
+/* Where the value goes from a tier by the rules of its namespace; TIER_NONE:
+ * no tier is below. */
+enum tier engine_tier_below(
+    const struct engine *engine, const struct entry *entry, enum tier tier);
+/* Lets an existing key go as if its last tier were full. */
+void engine_evict(
+    struct engine *engine, struct db *db, struct bytes key, int64_t now_ms);
 /* VALUE. To hot. */
 void engine_promote(
     struct engine *engine, struct db *db, struct bytes key, int64_t now_ms);

@@ -180,8 +180,9 @@ struct engine {
     size_t outside_bytes;
     size_t overhead_bytes; /* RssAnon beyond what is accounted */
     int64_t damage_told_ms;
-    struct value *trash; /* large values given up, being freed */
-    char *scratch;       /* for packing and resizing */
+    struct value *trash;     /* large values given up, being freed */
+    struct leaving *leaving; /* values too large for RAM */
+    char *scratch;           /* for packing and resizing */
     size_t scratch_bytes;
     uint64_t random;
     struct {
@@ -376,10 +377,29 @@ static inline void log_count_entry(
         engine->shelves[entry->shelf], entry_record_bytes(entry), sign);
 }
 
+/* ---- item.c: values that are kept in some tiers only ---- */
+
+/* A value's size before packing; an estimate when it is dry. */
+size_t item_bytes(const struct entry *entry);
+/* Larger than its namespace's max-item-size? */
+bool item_is_large(const struct engine *engine, const struct entry *entry);
+/* Too small to be written to disk (dry-threshold)? */
+bool item_is_ram_only(const struct engine *engine, const struct entry *entry);
+/* The value was written, or read from disk. True: it is too large to stay in
+ * RAM, and goes to dry in the next turn that finds it not pinned. */
+bool item_arrived(struct engine *engine, const struct entry *entry);
+void item_turn(struct engine *engine);
+void item_close(struct engine *engine);
+/* Does the policy refuse writes when the namespace is full? */
+bool policy_refuses(const struct policy *policy);
+
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
 void sink_turn(struct engine *engine, uint64_t deadline_us);
 void sink_committed(struct engine *engine);
+/* Where the entry goes from a tier, TIER_NONE: nowhere. */
+enum tier tier_below(
+    const struct shelf *shelf, const struct entry *entry, unsigned tier);
 /* One entry of the shelf one step further down, out of the last tier it is
  * dropped. False: nothing can be done now. */
 bool sink_from(struct shelf *shelf, enum tier tier);

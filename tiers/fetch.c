@@ -119,9 +119,11 @@ static void install(
         fetch->live = NULL;
     }
     entry_place_value(&spec);
-    engine->counters.promoted_dry_cold++;
-    shelf_of(engine, entry)->namespace->counters.promoted_dry_cold++;
-    space_replace(space, slot, &spec, LINK_HEAD);
+    entry = space_replace(space, slot, &spec, LINK_HEAD);
+    if (!item_arrived(engine, entry)) {
+        engine->counters.promoted_dry_cold++;
+        shelf_of(engine, entry)->namespace->counters.promoted_dry_cold++;
+    }
 }
 
 static void fetch_start(struct fetch *fetch)

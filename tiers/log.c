@@ -241,7 +241,7 @@ static void append_queue(struct engine *engine)
         }
         struct entry *entry = arena_at(&engine->arena, *slot.ref);
         entry->bits &= (uint16_t)~ENTRY_QUEUED;
-        if (entry_id_of(entry) == 0) {
+        if (entry_id_of(entry) == 0 && !item_is_ram_only(engine, entry)) {
             log_append_entry(space, entry, queued.hash);
         }
     }

@@ -94,6 +94,9 @@ bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
         return false;
     }
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    if (to == TIER_DRY && item_is_ram_only(engine, entry)) {
+        return false;
+    }
     if (entry_tier_of(entry) == TIER_HOT) {
         entry = sink_to_cold(db->space, slot);
     }
@@ -107,6 +110,23 @@ bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
         return false;
     }
     return sink_later(db, entry, hash, waiter);
+}
+
+enum tier engine_tier_below(
+    const struct engine *engine, const struct entry *entry, enum tier tier)
+{
+    return tier_below(shelf_of(engine, entry), entry, tier);
+}
+
+void engine_evict(
+    struct engine *engine, struct db *db, struct bytes key, int64_t now_ms)
+{
+    uint64_t hash = 0;
+    struct index_slot slot = find_slot(db, key, &hash);
+    engine->now_ms = now_ms;
+    if (slot.ref != NULL) {
+        db_evict_entry(db->space, hash, slot);
+    }
 }
 
 bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter)

@@ -77,13 +77,23 @@ static enum namespace_eviction policy_eviction(enum engine_policy policy)
     }
 }
 
+static size_t ram_only_below(const struct namespace_options *options)
+{
+    bool small = options->value[NAMESPACE_DRY_SMALL] != 0;
+    return small ? 0 : (size_t)options->value[NAMESPACE_DRY_THRESHOLD];
+}
+
 /* The defaults only move values; what deletes them must have been said. */
 static int64_t tier_ttl(const struct namespace_setting *setting,
     enum namespace_option option, enum tier tier)
 {
     const struct namespace_options *options = &setting->options;
     bool given = (options->given >> option) & 1;
-    bool last = options->value[NAMESPACE_TIERS] >> (tier + 1) == 0;
+    int64_t tiers = options->value[NAMESPACE_TIERS];
+    if (ram_only_below(options) != 0 && tier != TIER_DRY) {
+        tiers &= ~(INT64_C(1) << TIER_DRY); /* for some there is no dry */
+    }
+    bool last = tiers >> (tier + 1) == 0;
     return last && !given ? 0 : options->value[option];
 }
 
@@ -130,6 +140,8 @@ static struct policy resolve(
         .codec_level = (int)value[NAMESPACE_COMPRESSION_LEVEL],
         .pack_min_bytes = (size_t)value[NAMESPACE_COMPRESSION_MIN_SIZE],
         .mget_touch = value[NAMESPACE_MGET_TOUCH] != 0,
+        .max_item_bytes = (size_t)limit(value[NAMESPACE_MAX_ITEM_SIZE]),
+        .ram_only_below = ram_only_below(&setting->options),
     };
     resolve_lifetimes(&policy, setting);
     if (is_default && !given) {
@@ -137,6 +149,7 @@ static struct policy resolve(
     }
     if (engine->log.store == NULL) {
         policy.tiers &= (uint8_t) ~(1 << TIER_DRY);
+        policy.max_item_bytes = SIZE_MAX; /* there is nowhere else */
     }
     return policy;
 }
@@ -238,6 +251,14 @@ static void set_parents(struct namespaces *namespaces)
     namespaces->fallback = namespaces->sorted[0];
 }
 
+static void count_refusing(struct namespaces *namespaces)
+{
+    namespaces->refusing = 0;
+    for (unsigned i = 0; i < namespaces->count; i++) {
+        namespaces->refusing += policy_refuses(&namespaces->sorted[i]->policy);
+    }
+}
+
 static void take(struct engine *engine, const struct namespace_setting *setting,
     struct namespace **sorted, unsigned place)
 {
@@ -278,6 +299,7 @@ void engine_set_namespaces(struct engine *engine,
     namespaces->sorted = sorted;
     namespaces->count = count;
     set_parents(namespaces);
+    count_refusing(namespaces);
     if (namespaces->rehome.again && engine->dbs != NULL) {
         start_rehome(engine);
     }

@@ -98,6 +98,13 @@ bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
  * engine_set_namespaces. */
 struct bytes engine_namespace_of(const struct engine *engine, struct bytes key);
 
+/* `eviction none`: is there a namespace that may refuse writes? And may one
+ * that brings `size_bytes` be made at `key`? Not when the last tier of the
+ * key's namespace is full; what the tiers above it hold does not count. */
+bool engine_refuses(const struct engine *engine);
+bool engine_admit_key(struct engine *engine, struct db *db, struct bytes key,
+    size_t size_bytes, int64_t now_ms);
+
 /* Lets go what is above a limit: after each command, when engine_over says
  * that there is something to do. At most a few entries a call; engine_turn
  * does the rest. */

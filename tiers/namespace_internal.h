@@ -17,6 +17,8 @@ struct policy {
     enum codec codec;
     int codec_level; /* 0: the codec's own default */
     size_t pack_min_bytes;
+    size_t max_item_bytes; /* larger values are kept in dry; SIZE_MAX: none */
+    size_t ram_only_below; /* smaller values are never on disk; 0: none */
 };
 
 struct namespace
@@ -43,7 +45,8 @@ struct namespaces {
     struct namespace **all; /* by number, NULL: free */
     unsigned capacity;
     struct namespace **sorted;
-    unsigned count;             /* of the sorted ones */
+    unsigned count;    /* of the sorted ones */
+    unsigned refusing; /* with eviction none and a limit to refuse at */
     struct namespace *fallback; /* the one with the empty prefix */
     struct namespace *over;     /* some tier holds more than it may */
     struct {                    /* keys on their way to their namespace */

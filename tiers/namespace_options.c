@@ -260,6 +260,8 @@ static const struct {
     {NAMESPACE_DRY_ITEMS, TIER_DRY},
     {NAMESPACE_COLD_TTL, TIER_COLD},
     {NAMESPACE_DRY_TTL, TIER_DRY},
+    {NAMESPACE_MAX_ITEM_SIZE, TIER_DRY},
+    {NAMESPACE_DRY_THRESHOLD, TIER_DRY},
 };
 
 bool namespace_options_check(
@@ -285,6 +287,14 @@ bool namespace_options_check(
         snprintf(reason, NAMESPACE_REASON_BYTES,
             "option 'sliding-ttl' needs a default-ttl, to which reading sets "
             "the expiry");
+        return false;
+    }
+    if (merged->value[NAMESPACE_DRY_THRESHOLD] != 0 &&
+        !merged->value[NAMESPACE_DRY_SMALL] &&
+        merged->value[NAMESPACE_EVICTION] == EVICTION_NONE) {
+        snprintf(reason, NAMESPACE_REASON_BYTES,
+            "option 'dry-threshold' needs an eviction other than none: what "
+            "is smaller has no tier below RAM");
         return false;
     }
     for (size_t i = 0; i < sizeof tier_options / sizeof tier_options[0]; i++) {

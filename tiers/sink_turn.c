@@ -83,11 +83,22 @@ static bool is_last(const struct shelf *shelf, enum tier tier)
     return shelf->namespace->policy.tiers >> (tier + 1) == 0;
 }
 
+enum tier tier_below(
+    const struct shelf *shelf, const struct entry *entry, unsigned tier)
+{
+    const struct engine *engine = shelf->space->engine;
+    while (++tier < TIER_NONE &&
+           (!TIERS_HAS(shelf->namespace->policy.tiers, tier) ||
+               (tier == TIER_DRY && item_is_ram_only(engine, entry)))) {
+    }
+    return (enum tier)tier;
+}
+
 bool sink_entry(struct shelf *shelf, uint32_t ref, enum engine_event event)
 {
     const struct entry *entry = arena_at(&shelf->space->engine->arena, ref);
     enum tier tier = entry_tier_of(entry);
-    if (is_last(shelf, tier)) {
+    if (tier_below(shelf, entry, tier) == TIER_NONE) {
         drop(shelf, ref, event);
         return true;
     }

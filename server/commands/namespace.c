@@ -26,9 +26,11 @@ static char *arg_text(struct request *request, int index)
     return text;
 }
 
-static void error_no_namespace(struct request *request, const char *prefix)
+void error_no_namespace(struct request *request, struct bytes prefix)
 {
-    reply_error(request->reply, "ERR there is no namespace '%.128s'", prefix);
+    int size = prefix.size < 128 ? (int)prefix.size : 128;
+    reply_error(request->reply, "ERR there is no namespace '%.*s'", size,
+        prefix.size == 0 ? "" : prefix.data);
 }
 
 void cmd_namespace_list(struct request *request)
@@ -55,7 +57,7 @@ void cmd_namespace_get(struct request *request)
         return;
     }
     if (!config_namespace_options(&request->server->config, prefix, &options)) {
-        error_no_namespace(request, prefix);
+        error_no_namespace(request, request->argv[2]);
         return;
     }
     reply_map(request->reply, NAMESPACE_OPTION_COUNT);
@@ -207,10 +209,7 @@ void cmd_namespace_stats(struct request *request)
         return;
     }
     if (!engine_namespace_stats(request->engine, request->argv[2], &stats)) {
-        const char *prefix = arg_text(request, 2);
-        if (prefix != NULL) {
-            error_no_namespace(request, prefix);
-        }
+        error_no_namespace(request, request->argv[2]);
         return;
     }
     reply_stats(request->reply, &stats);
@@ -259,6 +258,10 @@ void cmd_namespace_help(struct request *request)
         "    Take the rules of <prefix> away. Its keys stay, under the rules "
         "of the",
         "    next shorter prefix. Answers how many namespaces are gone.",
+        "FLUSH <prefix> [TIER HOT|COLD|DRY]",
+        "    Delete the keys of the namespace, or those whose value is in one "
+        "tier.",
+        "    Answers how many.",
         "GET <prefix>",
         "    All options in use for <prefix>.",
         "LIST",

@@ -144,10 +144,12 @@ void cmd_tier_help(struct request *request)
         "    Move values one tier down, or to the tier named. Answers, when "
         "all have",
         "    moved, how many are there now.",
-        "FLUSH HOT|COLD|ALL",
-        "    Move everything that is hot to cold, everything cold to dry, or "
-        "everything",
-        "    to dry. No key is lost. Answers how many moved.",
+        "FLUSH HOT|COLD|DRY|ALL [NAMESPACE <prefix>]",
+        "    Empty a tier, or hot and cold, of all keys or those of a "
+        "namespace. Values",
+        "    move to the next tier of their namespace; where there is none, "
+        "as below dry,",
+        "    they are evicted. Answers how many.",
         "INFO <key>",
         "    Describe where and how the value of <key> is kept.",
         "OF <key>",

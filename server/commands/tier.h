@@ -22,6 +22,8 @@ extern const size_t namespace_figure_count;
 uint64_t namespace_figure_value(
     const struct tier_figure *figure, const struct namespace_stats *stats);
 
+void error_no_namespace(struct request *request, struct bytes prefix);
+
 /* Forgets the move a connection waits for, if any: before it is freed. */
 void tier_move_cancel(struct conn *conn);
 

@@ -1,4 +1,5 @@
-/* TIER DEMOTE and TIER FLUSH: moving keys down, answered once they are there.
+/* TIER DEMOTE, TIER FLUSH and NAMESPACE FLUSH: moving keys down, or deleting
+ * them, answered once it is done.
  *
  * A move goes in slices. The handler starts a slice, parks its connection if
  * some of it has to wait for the disk, and is run again when all of it has
@@ -8,15 +9,18 @@
 
 #include "server/commands/tier.h"
 #include "server/conn.h"
+#include "server/keyspace.h"
 #include "server/park.h"
 #include "server/server.h"
 
 #define SLICE_KEYS 128
+/* Buckets looked at in a slice, where few keys are among those wanted. */
+#define SLICE_BUCKETS 1000
 
 /* A key of the slice under way. */
 struct moving {
     struct moving *next;
-    enum tier to;
+    enum tier to; /* TIER_NONE: it is let go */
     size_t key_size;
     char key[];
 };
@@ -30,12 +34,15 @@ struct tier_move {
     size_t slice_keys;
     enum dry_result result; /* of the slice that was waited for */
     int64_t moved;
+    uint64_t deleted; /* of these */
     /* TIER DEMOTE: the next argument, and the one behind the last key. */
     int next_arg, end_arg;
-    /* TIER FLUSH: the place in the walk. */
-    bool flush, from[3];
+    /* FLUSH: the place in the walk, and what is wanted of it. */
+    bool flush, deletes, from[3];
     unsigned database;
     uint64_t cursor;
+    char *prefix; /* of the namespace; NULL: any */
+    size_t prefix_size;
     enum tier to; /* TIER_NONE: one tier down */
 };
 
@@ -50,17 +57,25 @@ static void on_moved(struct engine_waiter *waiter, enum dry_result result)
     retry->on_ready(retry, DRY_OK);
 }
 
-static enum tier tier_below(enum tier tier)
+/* Tiers that are flushed together are passed. */
+static enum tier destination(
+    const struct tier_move *move, const struct entry *entry)
 {
-    return tier == TIER_HOT ? TIER_COLD : TIER_DRY;
+    enum tier to = entry_tier(entry);
+    if (move->to != TIER_NONE || move->deletes) {
+        return move->to;
+    }
+    do {
+        to = engine_tier_below(move->engine, entry, to);
+    } while (to != TIER_NONE && move->from[to]);
+    return to == TIER_NONE && !move->flush ? entry_tier(entry) : to;
 }
 
 static void slice_add(
     struct tier_move *move, struct bytes key, const struct entry *entry)
 {
     struct moving *moving = xmalloc(sizeof(*moving) + key.size);
-    moving->to =
-        move->to == TIER_NONE ? tier_below(entry_tier(entry)) : move->to;
+    moving->to = destination(move, entry);
     moving->key_size = key.size;
     memcpy(moving->key, key.data, key.size);
     moving->next = move->slice;
@@ -76,14 +91,33 @@ static bool arrived(
     return entry == NULL || entry_tier(entry) >= moving->to;
 }
 
+/* NAMESPACE FLUSH deletes; what TIER FLUSH finds no tier for is evicted. */
+static void let_go(
+    struct request *request, struct tier_move *move, struct bytes key)
+{
+    if (!move->deletes) {
+        engine_evict(move->engine, move->db, key, request->now_ms);
+    } else if (db_delete(move->db, key, request->now_ms)) {
+        keyspace_changed_in(request, move->db, key);
+        keyspace_event_in(request, KEYSPACE_GENERIC, "del", move->db, key);
+    }
+    move->deleted++;
+}
+
 /* Starts all, then waits for one that has not arrived: its batch is the last,
  * so the others arrive before it. True when there is something to wait for. */
-static bool slice_start(struct tier_move *move, int64_t now_ms)
+static bool slice_start(struct request *request, struct tier_move *move)
 {
+    int64_t now_ms = request->now_ms;
     struct moving *moving = move->slice;
     for (; moving != NULL; moving = moving->next) {
-        engine_demote(move->engine, move->db,
-            bytes_of(moving->key, moving->key_size), moving->to, NULL, now_ms);
+        struct bytes key = bytes_of(moving->key, moving->key_size);
+        if (moving->to == TIER_NONE) {
+            let_go(request, move, key);
+        } else {
+            engine_demote(
+                move->engine, move->db, key, moving->to, NULL, now_ms);
+        }
     }
     for (moving = move->slice; moving != NULL; moving = moving->next) {
         if (!arrived(move, moving, now_ms)) {
@@ -103,14 +137,15 @@ static void slice_end(struct tier_move *move, int64_t now_ms)
         move->slice = moving->next;
         const struct entry *entry =
             db_find(move->db, bytes_of(moving->key, moving->key_size), now_ms);
-        move->moved += entry != NULL && entry_tier(entry) >= moving->to;
+        move->moved += moving->to == TIER_NONE ||
+                       (entry != NULL && entry_tier(entry) >= moving->to);
         free(moving);
     }
     move->slice_keys = 0;
 }
 
-/* The next keys that were named. */
-static void collect_arguments(struct request *request, struct tier_move *move)
+/* The next keys that were named. False: there are no more. */
+static bool collect_arguments(struct request *request, struct tier_move *move)
 {
     while (move->next_arg < move->end_arg && move->slice_keys < SLICE_KEYS) {
         const struct bytes key = request->argv[move->next_arg++];
@@ -119,45 +154,65 @@ static void collect_arguments(struct request *request, struct tier_move *move)
             slice_add(move, key, entry);
         }
     }
+    return move->slice != NULL;
 }
 
 static void on_scanned(
     void *context, struct bytes key, const struct entry *entry)
 {
     struct tier_move *move = context;
-    enum tier tier = entry_tier(entry);
-    if (tier < TIER_NONE && move->from[tier]) {
+    bool within = move->prefix == NULL ||
+                  bytes_equal(engine_namespace_of(move->engine, key),
+                      bytes_of(move->prefix, move->prefix_size));
+    if (within && move->from[entry_tier(entry)]) {
         slice_add(move, key, entry);
     }
 }
 
-/* The next keys of the walk through all databases. */
-static void collect_scan(struct request *request, struct tier_move *move)
+/* The next keys of the walk through all databases. False: it has ended. */
+static bool collect_scan(struct request *request, struct tier_move *move)
 {
     unsigned databases = engine_database_count(move->engine);
-    while (move->database < databases && move->slice_keys < SLICE_KEYS) {
+    for (unsigned i = 0; i < SLICE_BUCKETS && move->slice_keys < SLICE_KEYS;
+         i++) {
+        if (move->database == databases) {
+            return move->slice != NULL;
+        }
         move->db = engine_db(move->engine, move->database);
         move->cursor =
             db_scan(move->db, move->cursor, request->now_ms, on_scanned, move);
         if (move->cursor == 0) {
             move->database++;
             if (move->slice_keys > 0) {
-                return; /* a slice is of one database */
+                break; /* a slice is of one database */
             }
         }
     }
+    return true;
+}
+
+static void move_free(struct tier_move *move)
+{
+    while (move->slice != NULL) {
+        struct moving *moving = move->slice;
+        move->slice = moving->next;
+        free(moving);
+    }
+    free(move->prefix);
+    free(move);
 }
 
 static void move_finish(struct request *request, struct tier_move *move)
 {
+    request->changes += move->deleted;
     if (move->result == DRY_OK) {
         reply_integer(request->reply, move->moved);
     } else {
         reply_error(request->reply, "ERR the dry store failed: %s",
             dry_result_text(move->result));
     }
-    free(move);
     request->conn->tier_move = NULL;
+    move_free(move);
 }
 
 /* One slice after the other until one has to wait. Between slices the loop
@@ -165,17 +220,14 @@ static void move_finish(struct request *request, struct tier_move *move)
 static void move_go_on(struct request *request, struct tier_move *move)
 {
     slice_end(move, request->now_ms);
-    if (move->flush) {
-        collect_scan(request, move);
-    } else {
-        collect_arguments(request, move);
-    }
-    if (move->slice == NULL || move->result != DRY_OK) {
-        slice_end(move, request->now_ms);
+    bool more = move->result == DRY_OK &&
+                (move->flush ? collect_scan(request, move)
+                             : collect_arguments(request, move));
+    if (!more) {
         move_finish(request, move);
         return;
     }
-    bool waits = slice_start(move, request->now_ms);
+    bool waits = slice_start(request, move);
     struct engine_waiter *retry = park_retry(request);
     if (waits) {
         move->retry = retry;
@@ -194,12 +246,7 @@ void tier_move_cancel(struct conn *conn)
     if (move->retry != NULL) {
         engine_cancel(move->engine, &move->waiter);
     }
-    while (move->slice != NULL) {
-        struct moving *moving = move->slice;
-        move->slice = moving->next;
-        free(moving);
-    }
-    free(move);
+    move_free(move);
 }
 
 static struct tier_move *move_create(struct request *request)
@@ -232,24 +279,62 @@ static bool demote_arguments(struct request *request, struct tier_move *move)
     return true;
 }
 
-static bool flush_arguments(struct request *request, struct tier_move *move)
+/* The argument as one of hot, cold and dry, and `all` as what is said. */
+static bool from_argument(
+    struct request *request, int index, bool all, struct tier_move *move)
 {
-    move->flush = true;
-    bool all = arg_is(request, 2, "all");
-    move->from[TIER_HOT] = all || arg_is(request, 2, "hot");
-    move->from[TIER_COLD] = all || arg_is(request, 2, "cold");
-    move->to = move->from[TIER_COLD] ? TIER_DRY : TIER_COLD;
-    if (arg_is(request, 2, "dry")) {
-        reply_error(request->reply,
-            "ERR there is no tier below dry to flush it to: DEL and FLUSHALL "
-            "delete keys");
+    bool any = all;
+    for (unsigned tier = 0; tier < TIER_NONE; tier++) {
+        bool named = arg_is(request, index, tier_name((enum tier)tier));
+        move->from[tier] = named || (all && tier != TIER_DRY);
+        any |= named;
+    }
+    if (!any) {
+        error_syntax(request);
+    }
+    return any;
+}
+
+static bool namespace_argument(
+    struct request *request, int index, struct tier_move *move)
+{
+    struct bytes prefix = request->argv[index];
+    struct namespace_stats stats;
+    if (!engine_namespace_stats(move->engine, prefix, &stats)) {
+        error_no_namespace(request, prefix);
         return false;
     }
-    if (!move->from[TIER_HOT] && !move->from[TIER_COLD]) {
+    move->prefix = xmalloc(prefix.size + 1);
+    memcpy(move->prefix, prefix.size == 0 ? "" : prefix.data, prefix.size);
+    move->prefix_size = prefix.size;
+    return true;
+}
+
+/* TIER FLUSH tier [NAMESPACE prefix] */
+static bool flush_arguments(struct request *request, struct tier_move *move)
+{
+    bool by_namespace = request->argc == 5 && arg_is(request, 3, "namespace");
+    move->flush = true;
+    if (request->argc != 3 && !by_namespace) {
         error_syntax(request);
         return false;
     }
-    return true;
+    return from_argument(request, 2, arg_is(request, 2, "all"), move) &&
+           (!by_namespace || namespace_argument(request, 4, move));
+}
+
+/* NAMESPACE FLUSH prefix [TIER tier] */
+static bool delete_arguments(struct request *request, struct tier_move *move)
+{
+    bool by_tier = request->argc == 5 && arg_is(request, 3, "tier");
+    move->flush = move->deletes = true;
+    if (request->argc != 3 && !by_tier) {
+        error_syntax(request);
+        return false;
+    }
+    memset(move->from, true, sizeof move->from);
+    return (!by_tier || from_argument(request, 4, false, move)) &&
+           namespace_argument(request, 2, move);
 }
 
 static void move_run(struct request *request,
@@ -259,7 +344,7 @@ static void move_run(struct request *request,
     if (move == NULL) {
         move = move_create(request);
         if (!arguments(request, move)) {
-            free(move);
+            move_free(move);
             return;
         }
         request->conn->tier_move = move;
@@ -275,4 +360,9 @@ void cmd_tier_demote(struct request *request)
 void cmd_tier_flush(struct request *request)
 {
     move_run(request, flush_arguments);
+}
+
+void cmd_namespace_flush(struct request *request)
+{
+    move_run(request, delete_arguments);
 }

@@ -197,8 +197,11 @@ def test_several_move_the_same_keys(one, larder):
     ("TIER NOSUCH", "unknown subcommand 'NOSUCH'. Try TIER HELP."),
     ("TIER DEMOTE a TO hot", "syntax error"),
     ("TIER FLUSH nosuch", "syntax error"),
-    ("TIER FLUSH dry", "there is no tier below dry to flush it to: DEL and "
-                       "FLUSHALL delete keys"),
+    ("TIER FLUSH hot NAMESPACE", "syntax error"),
+    ("TIER FLUSH hot TIER x", "syntax error"),
+    ("TIER FLUSH hot NAMESPACE no:", "there is no namespace 'no:'"),
+    ("NAMESPACE FLUSH no:", "there is no namespace 'no:'"),
+    ("NAMESPACE FLUSH no: TIER all", "syntax error"),
 ])
 def test_errors(one, command, error):
     assert one.command(*command.split()) == b"-ERR %s\r\n" % error.encode()

@@ -39,7 +39,7 @@ def cli_for(server, seconds, *arguments):
     return on_terminal(server, arguments, [], seconds)
 
 
-def on_terminal(server, arguments, keys, seconds=0.4):
+def on_terminal(server, arguments, keys, seconds=0):
     """The screen after starting redis-cli and typing each of `keys`."""
     pid, screen = pty.fork()
     if pid == 0:
@@ -47,10 +47,14 @@ def on_terminal(server, arguments, keys, seconds=0.4):
         os.execvp("redis-cli", ["redis-cli", "-p", str(server.port),
                                 *arguments])
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 180, 0, 0))
-    seen = read_for(screen, seconds)
+    if not keys:
+        seen = read_for(screen, seconds)
+    else:
+        # What is typed before the prompt is seen by the terminal only.
+        seen = read_until_quiet(screen, "> ")
     for text in keys:
         os.write(screen, text.encode())
-        seen += read_for(screen, 0.3)
+        seen += read_until_quiet(screen)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(screen)
@@ -66,6 +70,17 @@ def read_for(screen, seconds):
             except OSError:
                 break
     return seen.decode(errors="replace")
+
+
+def read_until_quiet(screen, awaited=""):
+    """Until `awaited` (at least something) has come and nothing follows."""
+    seen, end = "", time.monotonic() + 20
+    while time.monotonic() < end:
+        more = read_for(screen, 0.3)
+        if not more and seen and awaited in seen:
+            break
+        seen += more
+    return seen
 
 
 @pytest.mark.parametrize("protocol", ["-2", "-3"])

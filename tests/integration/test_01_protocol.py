@@ -11,9 +11,11 @@ import pytest
 
 from support.bad_input import INPUTS, ZERO_BYTES
 from support.resp import encode
-from support.server import PATIENCE, SANITIZED
+from support.server import SANITIZED, patience
 
-PING_MS = 100 * PATIENCE
+PING_MS = 100
+# What is slow on a busy machine would be in the answers to SLOWLOG.
+LARDER_CONFIG = ORACLE_CONFIG = ["slowlog-log-slower-than -1"]
 # Of longer inputs only this many split positions are tried.
 SPLITS = 8 if SANITIZED else 40
 BYTEWISE_MAX_BYTES = 3000
@@ -113,7 +115,7 @@ def flush(connection):
 def check_ping(witness):
     begin = time.monotonic()
     assert witness.command("PING") == b"+PONG\r\n"
-    assert (time.monotonic() - begin) * 1000 <= PING_MS
+    assert (time.monotonic() - begin) * 1000 <= PING_MS * patience()
 
 
 def same(ours, theirs, how, data):
@@ -274,5 +276,5 @@ def test_patterns_take_bounded_time(larder, witness, pattern, key):
         assert reply.startswith(b"*")
         connection.command("SCAN", "0", "MATCH", pattern, "COUNT", "100")
         connection.command("CONFIG", "GET", pattern[:5000])
-        assert time.monotonic() - begin < 1 * PATIENCE
+        assert time.monotonic() - begin < 1 * patience()
     flush(witness)

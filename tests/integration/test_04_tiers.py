@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support.resp import encode
-from support.server import PATIENCE, wait_until
+from support.server import PATIENCE, wait_until, patience
 
 MB = 1 << 20
 LIMIT = 32 * MB
@@ -282,8 +282,8 @@ def test_writers_faster_than_the_disk_lose_nothing(full):
     assert not failures, failures[0]
     # The client's own threads are in it: hence not the slowest of all.
     pings.sort()
-    assert pings[len(pings) * 95 // 100] < 100 * PATIENCE, pings[-20:]
-    assert pings[-1] < 1000 * PATIENCE, pings[-20:]
+    assert pings[len(pings) * 95 // 100] < 100 * patience(), pings[-20:]
+    assert pings[-1] < 1000 * patience(), pings[-20:]
     assert full.client().dbsize() == KEYS
     check(full, range(KEYS), version=2)
     assert tiers(full)["used_bytes"] <= LIMIT
@@ -411,7 +411,7 @@ def test_parked_clients_keep_their_order(full):
         for i in numbers:
             data += encode("GET", key_of(i)) + encode("ECHO", "%d" % i)
         connection.send(data)
-        assert full.ping_ms() < 100 * PATIENCE
+        assert full.ping_ms() < 100 * patience()
         for i in numbers:
             assert connection.read_reply() == b"$%d\r\n%b\r\n" % (
                 VALUE_BYTES, value_of(i))

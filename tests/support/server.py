@@ -36,14 +36,42 @@ SANITIZED = "asan" in str(LARDER) or "tsan" in str(LARDER)
 PATIENCE = 4 if SANITIZED else 1
 
 
+def patience():
+    """PATIENCE, and as many times that as processes wait for each processor:
+    for limits that a busy machine must not break."""
+    return PATIENCE * max(1, os.getloadavg()[0] / os.cpu_count())
+
+
 def maxmemory(megabytes):
     """A configuration line; a sanitizer's own memory counts as ours."""
     return "maxmemory %dmb" % (megabytes + (400 if SANITIZED else 0))
 
 
+# Claims of ports: an abstract Unix socket each, which no other test process
+# can bind while this one holds it. Two suites run at once.
+claims = {}
+
+
+def claim_port(port):
+    """True when no process that asks here has the port, until release_port."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind("\0larder-test-port-%d" % port)
+    except OSError:
+        claim.close()
+        return False
+    claims[port] = claim
+    return True
+
+
+def release_port(port):
+    if port in claims:
+        claims.pop(port).close()
+
+
 def free_port():
-    """A port nobody listens on now. Below the ephemeral range, so that no
-    outgoing connection takes it before the server does."""
+    """A port nobody listens on now, or is about to. Below the ephemeral
+    range, so that no outgoing connection takes it before the server does."""
     low, high = os.environ.get("LARDER_TEST_PORTS", "20000-31999").split("-")
     ports = list(range(int(low), int(high) + 1))
     random.shuffle(ports)
@@ -52,9 +80,10 @@ def free_port():
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        if claim_port(port):
+            return port
     raise RuntimeError("no free port in %s-%s" % (low, high))
 
 
@@ -66,7 +95,7 @@ def new_directory(name):
 
 def wait_until(condition, seconds=10, step=0.02, what="condition"):
     """Waits until condition() is true; its value. Fails after `seconds`."""
-    deadline = time.monotonic() + seconds * PATIENCE
+    deadline = time.monotonic() + seconds * patience()
     while True:
         value = condition()
         if value:
@@ -132,7 +161,7 @@ class Server:
 
     def wait_ready(self, seconds=30):
         """Until PING is answered with PONG (or asks for a password)."""
-        deadline = time.monotonic() + seconds * PATIENCE
+        deadline = time.monotonic() + seconds * patience()
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(
@@ -162,7 +191,7 @@ class Server:
 
     def wait_end(self, seconds=60):
         try:
-            return self.process.wait(seconds * PATIENCE)
+            return self.process.wait(seconds * patience())
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(
@@ -201,6 +230,7 @@ class Server:
                          "runtime error:"):
                 if sign in log:
                     problem = "%s: %s" % (self.name, sign)
+        release_port(self.port)
         tail = self.log_tail(100)
         if problem is None:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -414,7 +414,7 @@ size_t reply_begin(struct reply *reply)
 void reply_end(
     struct reply *reply, size_t mark, enum reply_aggregate kind, size_t count)
 {
-    static const char types[] = {'*', '%', '~'};
+    static const char types[] = {'*', '%', '~', '%'};
     bool resp3 = reply->version == 3;
     char head[HEAD_MAX_BYTES];
     size_t size, content;
@@ -438,4 +438,11 @@ void reply_end(
     }
     memcpy(reply->data + mark, head, size);
     reply->size = mark + size + content;
+}
+
+void reply_pair(struct reply *reply)
+{
+    if (reply->version != 3) {
+        reply_array(reply, 2);
+    }
 }

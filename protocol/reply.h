@@ -84,9 +84,12 @@ void reply_take_back(struct reply *reply, size_t from, size_t to);
 
 /* An aggregate whose length is known only afterwards: begin, write the
  * elements, end with their number. `mark` from begin. */
-enum reply_aggregate { REPLY_ARRAY, REPLY_MAP, REPLY_SET };
+enum reply_aggregate { REPLY_ARRAY, REPLY_MAP, REPLY_SET, REPLY_PAIRS };
 size_t reply_begin(struct reply *reply);
 void reply_end(
     struct reply *reply, size_t mark, enum reply_aggregate kind, size_t count);
+/* REPLY_PAIRS: a map, but in RESP2 an array of arrays of two. Before the two
+ * elements of each pair. */
+void reply_pair(struct reply *reply);
 
 #endif

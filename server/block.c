@@ -291,8 +291,8 @@ static bool may_serve(struct server *server, const struct interest_key *key,
 {
     const struct entry *entry =
         db_find(interest_db(server, key), interest_name(key), server_now_ms());
-    return entry == NULL ? block->wants_deletion
-                         : entry_type(entry) == block->type;
+    return block->wants_deletion ||
+           (entry != NULL && entry_type(entry) == block->type);
 }
 
 static void serve_key(struct server *server, struct interest_key *key)

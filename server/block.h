@@ -62,7 +62,8 @@ struct block_keys {
     enum value_type type; /* of the values that end the wait */
     int first, last;      /* arguments that are keys */
     int64_t timeout_ms;   /* 0: for ever */
-    bool wants_deletion;  /* also run again when a key is deleted */
+    bool wants_deletion;  /* also run again when a key is deleted, or gets a
+                             value of another type */
     void *kept; /* heap, or NULL: what the handler wants to know when it runs
                    again; becomes the wait's, which frees it */
 };

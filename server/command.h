@@ -55,6 +55,9 @@ struct blob *request_take_blob(struct request *request, int index);
  * index of a key argument; the rest (existence, type, expiry) never waits. */
 typedef bool needs_fn(const struct request *request, int key_index);
 needs_fn need_none, need_all, need_first, need_but_first, need_set_get;
+/* All, or the one that has changed of those that were waited for
+ * (block_considers). */
+needs_fn need_considered;
 
 enum command_flags {
     CMD_WRITE = 1 << 0,
@@ -104,7 +107,9 @@ enum command_flags {
  *            has "OW update;RO access numkeys=2", EVAL "... numkeys=2". The
  *            word unknown=WORD says that the key stands behind the option
  *            WORD, unknown= that no argument names it: SORT has "RO
- *            access;RO access unknown=;OW update unknown=store"
+ *            access;RO access unknown=;OW update unknown=store". The
+ *            word streams=N says that half of what follows the word STREAMS
+ *            are keys, and that it is argument N at the earliest
  * needs      a needs_fn
  * group      "string", "generic", "connection", "server" ... (COMMAND DOCS)
  * since      "1.0.0"
@@ -178,6 +183,8 @@ int command_numkeys_index(const struct command *command);
 /* Whether one part of a row's key_flags speaks of keys in no known place. */
 #define COMMAND_KEY_UNKNOWN "unknown="
 bool command_key_is_unknown(struct bytes flags);
+/* The first argument that may be the word STREAMS, or 0. */
+int command_streams_index(const struct command *command);
 
 /* ---- for handlers: arguments and standard errors (server/arguments.c) ---- */
 

@@ -1,18 +1,54 @@
 /* Which arguments of a command are keys. */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "server/dispatch.h"
 #include "server/multi.h"
 
-static const char counted_mark[] = "numkeys=";
-
-int command_numkeys_index(const struct command *command)
+/* The number behind a word of a row's key_flags, 0: it is not there. */
+static int find_mark(const struct command *command, const char *mark)
 {
     if ((command->flags & CMD_MOVABLEKEYS) == 0) {
         return 0;
     }
-    const char *at = strstr(command->key_flags, counted_mark);
-    return at == NULL ? 0 : atoi(at + sizeof(counted_mark) - 1);
+    const char *at = strstr(command->key_flags, mark);
+    return at == NULL ? 0 : atoi(at + strlen(mark));
+}
+
+int command_numkeys_index(const struct command *command)
+{
+    return find_mark(command, "numkeys=");
+}
+
+int command_streams_index(const struct command *command)
+{
+    return find_mark(command, "streams=");
+}
+
+static bool is_word(struct bytes argument, struct bytes word)
+{
+    return argument.size == word.size &&
+           strncasecmp(argument.data, word.data, word.size) == 0;
+}
+
+/* The keys behind STREAMS, half of what follows it; as XREAD reads its
+ * options: a group may have that name, too. */
+static bool find_streams(
+    struct command_keys *keys, const struct bytes *argv, int argc)
+{
+    int i = 1;
+    for (; i < argc && !is_word(argv[i], BYTES("streams")); i++) {
+        if (is_word(argv[i], BYTES("group"))) {
+            i += 2;
+        } else if (is_word(argv[i], BYTES("block")) ||
+                   is_word(argv[i], BYTES("count"))) {
+            i++;
+        }
+    }
+    int count = i < argc ? (argc - i - 1) / 2 : 0;
+    keys->counted_next = i + 1;
+    keys->counted_end = i + 1 + count;
+    return count > 0;
 }
 
 /* The keys that an argument counts; false when it does not fit. */
@@ -90,6 +126,9 @@ bool command_keys_begin(struct command_keys *keys,
         valid = find_counted(keys, argv, argc, counted, mandatory) && valid;
     } else if ((command->flags & CMD_MOVABLEKEYS) != 0) {
         keys->option = find_behind_option(command, argv, argc);
+    }
+    if (command_streams_index(command) != 0) {
+        valid = find_streams(keys, argv, argc);
     }
     return valid;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "server/block.h"
 #include "server/command.h"
 
 #define COMMAND(parent_, name_, handler_, arity_, flags_, first_, last_,       \
@@ -87,6 +88,11 @@ bool need_all(const struct request *request, int key_index)
 bool need_first(const struct request *request, int key_index)
 {
     return key_index == request->command->first_key;
+}
+
+bool need_considered(const struct request *request, int key_index)
+{
+    return block_considers(request, request->argv[key_index]);
 }
 
 bool need_but_first(const struct request *request, int key_index)

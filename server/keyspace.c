@@ -14,12 +14,36 @@
 static bool may_serve(const struct interest_key *interest, struct db *db,
     struct bytes key, int64_t now_ms)
 {
+    if (interest->wants_deletion) {
+        return true; /* or becoming something else */
+    }
     const struct entry *entry = db_find(db, key, now_ms);
     if (entry == NULL) {
-        return interest->wants_deletion;
+        return false;
     }
     enum value_type type = entry_type(entry);
     return type == TYPE_LIST || type == TYPE_ZSET || type == TYPE_STREAM;
+}
+
+void keyspace_touched(struct request *request, struct bytes key)
+{
+    struct server *server = request->server;
+    if (tracking_is_used(server->tracking)) {
+        tracking_key_changed(server, key);
+    }
+    struct interest_key *interest = interest_find(server, request->db, key);
+    if (interest != NULL) {
+        watch_break(server, interest);
+    }
+}
+
+void keyspace_ready(struct request *request, struct bytes key)
+{
+    struct server *server = request->server;
+    struct interest_key *interest = interest_find(server, request->db, key);
+    if (interest != NULL) {
+        block_signal(server, interest);
+    }
 }
 
 void keyspace_changed_in(
@@ -177,6 +201,7 @@ void keyspace_event_in(struct request *request, enum keyspace_class class,
 void keyspace_flushing(struct request *request, struct db *db)
 {
     watch_break_all(request->server, db, NULL, request->now_ms);
+    block_signal_all(request->server, db);
     if (tracking_is_used(request->server->tracking)) {
         tracking_flushed(request->server);
     }

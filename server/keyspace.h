@@ -30,6 +30,11 @@ void keyspace_changed(struct request *request, struct bytes key);
 /* The same in another database. */
 void keyspace_changed_in(
     struct request *request, struct db *db, struct bytes key);
+/* The two halves of it. The first for a change that gives those who wait for
+ * the key nothing: entries taken out of a stream. The second for what only
+ * they are told of: the end of a consumer group. */
+void keyspace_touched(struct request *request, struct bytes key);
+void keyspace_ready(struct request *request, struct bytes key);
 
 /* `event` ("set", "del", ...) happened to `key`. Called after the change, in
  * the order in which Redis sends its keyspace notifications. Handlers say

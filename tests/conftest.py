@@ -3,6 +3,7 @@
 larder         a server for the whole test file, larder's defaults
 oracle         Debian's redis-server, for the whole test file
 both           the two of them side by side, emptied: both.same("SET", "a", 1)
+stage          named connections to both, for commands that wait
 start_larder   starts further ones: start_larder("maxmemory 32mb")
 start_oracle   the same for redis-server
 seconds        how long an open-ended test should run
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support import server as servers  # noqa: E402
 from support.resp import Connection, encode  # noqa: E402
+from support.stage import Stage  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -163,6 +165,14 @@ def both(larder, oracle):
         assert side.command("FLUSHALL") == b"+OK\r\n"
     yield pair
     pair.close()
+
+
+@pytest.fixture
+def stage(both):
+    """Plays with several connections to both of them (support/stage.py)."""
+    made = Stage(both)
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -163,9 +163,10 @@ static void reply_number(struct reply *reply, const char *name, int value)
     reply_integer(reply, value);
 }
 
-/* The common beginning of a key spec. */
-static void reply_spec_begin(
-    struct reply *reply, struct bytes flags, int first, const char *kind)
+/* How a key spec begins: what is done to the keys, and the heads of what
+ * tells where they begin. */
+static void reply_spec_search(
+    struct reply *reply, struct bytes flags, const char *kind)
 {
     reply_map(reply, 3);
     reply_bulk_text(reply, "flags");
@@ -173,16 +174,28 @@ static void reply_spec_begin(
     reply_bulk_text(reply, "begin_search");
     reply_map(reply, 2);
     reply_bulk_text(reply, "type");
-    reply_bulk_text(reply, "index");
+    reply_bulk_text(reply, kind);
     reply_bulk_text(reply, "spec");
-    reply_map(reply, 1);
-    reply_number(reply, "index", first);
+}
+
+static void reply_spec_find(struct reply *reply, const char *kind)
+{
     reply_bulk_text(reply, "find_keys");
     reply_map(reply, 2);
     reply_bulk_text(reply, "type");
     reply_bulk_text(reply, kind);
     reply_bulk_text(reply, "spec");
     reply_map(reply, 3);
+}
+
+/* The keys begin at one argument. */
+static void reply_spec_begin(
+    struct reply *reply, struct bytes flags, int first, const char *kind)
+{
+    reply_spec_search(reply, flags, "index");
+    reply_map(reply, 1);
+    reply_number(reply, "index", first);
+    reply_spec_find(reply, kind);
 }
 
 static void reply_key_spec(struct reply *reply, const struct command *row,
@@ -222,6 +235,20 @@ static void reply_unknown_spec(struct reply *reply, struct bytes flags)
     reply_nothing_known(reply, "find_keys");
 }
 
+static void reply_streams_spec(
+    struct reply *reply, struct bytes flags, int streams_index)
+{
+    reply_spec_search(reply, flags, "keyword");
+    reply_map(reply, 2);
+    reply_bulk_text(reply, "keyword");
+    reply_bulk_text(reply, "STREAMS");
+    reply_number(reply, "startfrom", streams_index);
+    reply_spec_find(reply, "range");
+    reply_number(reply, "lastkey", -1);
+    reply_number(reply, "keystep", 1);
+    reply_number(reply, "limit", 2);
+}
+
 /* One spec for all keys, or where the flags are divided by ';' one a key,
  * the last of them for all the keys that are left, or that are counted by an
  * argument. */
@@ -246,6 +273,12 @@ static void reply_key_specs(struct reply *reply, const struct command *row)
             first += row->key_step;
         }
         at += size + (at[size] == ';');
+        count++;
+    }
+    if (command_streams_index(row) > 0) {
+        reply_streams_spec(reply,
+            bytes_of(row->key_flags, strlen(row->key_flags)),
+            command_streams_index(row));
         count++;
     }
     reply_end(reply, mark, REPLY_SET, count);

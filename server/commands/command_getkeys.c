@@ -16,8 +16,8 @@ void command_reply_key_flags(struct reply *reply, struct bytes flags)
             word[size++] = flags.data[at++];
         }
         at++;
-        /* numkeys=N and unknown= say where the keys are, not what they are
-         * for. */
+        /* numkeys=N, streams=N and unknown= say where the keys are, not what
+         * they are for. */
         if (size > 0 && memchr(word, '=', size) == NULL) {
             word[size] = '\0';
             reply_status(reply, word);
@@ -39,7 +39,8 @@ static const struct command *find_inner(struct request *request)
         reply_error(request->reply, "ERR Invalid command specified");
         return NULL;
     }
-    if (row->first_key == 0 && command_numkeys_index(row) == 0) {
+    if (row->first_key == 0 && command_numkeys_index(row) == 0 &&
+        command_streams_index(row) == 0) {
         reply_error(request->reply, "ERR The command has no key arguments");
         return NULL;
     }

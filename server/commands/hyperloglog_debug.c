@@ -5,6 +5,9 @@
 #include "server/commands/hyperloglog.h"
 #include "server/server.h"
 
+/* As much of a word as an error shows. */
+#define SHOWN_MAX_BYTES (1024 * 1024)
+
 /* "Z:16384 " and the like. */
 #define RUN_TEXT_MAX_BYTES 16
 #define SELFTEST_ELEMENTS 200000
@@ -95,8 +98,8 @@ void cmd_pfdebug(struct request *request)
             reply_integer(request->reply, changed);
         }
     } else {
-        int shown =
-            request->argv[1].size < 128 ? (int)request->argv[1].size : 128;
+        size_t size = request->argv[1].size;
+        int shown = size < SHOWN_MAX_BYTES ? (int)size : SHOWN_MAX_BYTES;
         reply_error(request->reply, "ERR Unknown PFDEBUG subcommand '%.*s'",
             shown, request->argv[1].data);
     }

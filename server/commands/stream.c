@@ -216,6 +216,17 @@ void stream_end(
     request->changes += changes;
 }
 
+void stream_end_removal(struct request *request, struct collection *collection,
+    uint64_t removed, const char *event)
+{
+    struct bytes key = collection->key;
+    stream_end(request, collection, removed);
+    if (removed > 0) {
+        keyspace_touched(request, key);
+        keyspace_event(request, KEYSPACE_STREAM, event, key);
+    }
+}
+
 struct stream_consumer *stream_consumer_get(struct request *request,
     struct collection *collection, struct stream_group *group,
     struct bytes name, uint64_t *changes)
@@ -263,7 +274,7 @@ void cmd_xdel(struct request *request)
         }
         reply_integer(request->reply, (int64_t)deleted);
     }
-    typed_end(request, &stream, deleted, "xdel");
+    stream_end_removal(request, &stream, deleted, "xdel");
 }
 
 struct setid {

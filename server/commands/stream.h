@@ -77,6 +77,10 @@ int stream_shown(struct bytes name);
  * a consumer was seen, that is 0, and nothing is written to disk for it. */
 void stream_end(
     struct request *request, struct collection *collection, uint64_t changes);
+/* Ends the removal of `removed` entries and tells of it; it is nothing that
+ * anybody waits for. */
+void stream_end_removal(struct request *request, struct collection *collection,
+    uint64_t removed, const char *event);
 /* The consumer of that name, seen now; added (and that counted and told of)
  * when it is new. */
 struct stream_consumer *stream_consumer_get(struct request *request,

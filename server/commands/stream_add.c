@@ -123,6 +123,6 @@ void cmd_xtrim(struct request *request)
     if (open == TYPED_OPEN) {
         uint64_t trimmed = stream_trim_apply(request, stream.live, &trim);
         reply_integer(request->reply, (int64_t)trimmed);
-        typed_end(request, &stream, trimmed, "xtrim");
+        stream_end_removal(request, &stream, trimmed, "xtrim");
     }
 }

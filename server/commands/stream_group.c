@@ -182,6 +182,9 @@ void cmd_xgroup_destroy(struct request *request)
     }
     reply_integer(request->reply, group != NULL);
     end_group(request, &collection, group != NULL, "xgroup-destroy");
+    if (group != NULL) {
+        keyspace_ready(request, request->argv[2]);
+    }
 }
 
 void cmd_xgroup_createconsumer(struct request *request)

@@ -228,7 +228,46 @@ def xinfo(p):
     return args
 
 
+# ---- XREAD, XREADGROUP ----
+
+def block(p):
+    """Where nothing is waited for, or the error of a BLOCK."""
+    return [p.case(b"BLOCK"), p.choice([b"-1", b"x", b"1.5", b""])]
+
+
+def streams(p, odd):
+    keys = [p.key() for _ in range(p.choice([1, 1, 1, 2, 3]))]
+    return [p.case(b"STREAMS")] + keys + [
+        p.choice(odd) if p.chance(0.5) else id_(p) for _ in keys]
+
+
+def xread(p):
+    args = []
+    if p.chance(0.4):
+        args += [p.case(b"COUNT"), count(p)]
+    if p.chance(0.02):
+        args += block(p)
+    if p.chance(0.02):
+        args.append(p.case(b"NOACK"))
+    return args + streams(p, [b"0", b"0", b"$", b">"] if p.chance(0.05)
+                          else [b"0", b"0", b"$"])
+
+
+def xreadgroup(p):
+    args = [p.case(b"GROUP"), group(p), consumer(p)]
+    if p.chance(0.4):
+        args += [p.case(b"COUNT"), count(p)]
+    if p.chance(0.02):
+        args += block(p)
+    if p.chance(0.2):
+        args.append(p.case(b"NOACK"))
+    return args + streams(p, [b">", b">", b"0", b"$"] if p.chance(0.05)
+                          else [b">", b">", b"0"])
+
+
 ROWS = [
+    ("XREAD", 15, xread),
+    ("XREADGROUP", 30, xreadgroup),
     ("XADD", 40, add),
     ("XLEN", 5, lambda p: [p.key()]),
     ("XRANGE", 15, range_),

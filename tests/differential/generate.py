@@ -57,9 +57,15 @@ def runs_out(args):
 
 
 def blocks(args):
-    """True for a WAIT that Redis would really wait for."""
+    """True for a WAIT that Redis would really wait for, and for a read of
+    streams that may wait for one."""
+    name = args[0].upper()
+    if name in (b"XREAD", b"XREADGROUP"):
+        times = [as_integer(time) for word, time in zip(args, args[1:])
+                 if word.upper() == b"BLOCK"]
+        return any(time is not None and time >= 0 for time in times)
     replicas = as_integer(args[1]) if len(args) > 1 else None
-    return args[0].upper() == b"WAIT" and replicas is not None and replicas > 0
+    return name == b"WAIT" and replicas is not None and replicas > 0
 
 
 def tells_time(args):

@@ -182,3 +182,8 @@ def test_values_on_disk(start_larder):
                 if words[0] == "PFCOUNT":
                     assert reply == counted
             assert ask("PFCOUNT", "a") == counted
+
+
+def test_long_unknown_subcommand(both):
+    both.same("PFADD", "h", "1")
+    both.same("PFDEBUG", "9" * 300, "h")

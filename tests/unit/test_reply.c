@@ -183,6 +183,33 @@ static void test_muted(void **state)
     reply_finish(&reply);
 }
 
+static void test_pairs(void **state)
+{
+    static const char *const expected[] = {
+        "*2\r\n*2\r\n$1\r\na\r\n:1\r\n*2\r\n$1\r\nb\r\n:2\r\n",
+        "%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n:2\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct reply reply;
+        size_t mark;
+
+        reply_init(&reply);
+        reply.version = (uint8_t)(i + 2);
+        mark = reply_begin(&reply);
+        reply_pair(&reply);
+        reply_bulk_text(&reply, "a");
+        reply_integer(&reply, 1);
+        reply_pair(&reply);
+        reply_bulk_text(&reply, "b");
+        reply_integer(&reply, 2);
+        reply_end(&reply, mark, REPLY_PAIRS, 2);
+        expect(&reply, bytes_of(expected[i], strlen(expected[i])));
+        reply_finish(&reply);
+    }
+}
+
 static void test_splices(void **state)
 {
     struct blob *small = blob_copy(BYTES("small"));
@@ -301,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_growth),
         cmocka_unit_test(test_long_error),
         cmocka_unit_test(test_muted),
+        cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_splices),
         cmocka_unit_test(test_append),
         cmocka_unit_test(test_late_length),

@@ -6,12 +6,14 @@ from harness import Client, Server, at_most, say, scaled
 LARGE, SMALL, EACH = 1000000, 200000, 5
 BATCH = 200
 
-# Type, the command, and the words that element `i` of it takes.
+# Type, the command, how many elements one command may add, and the words that
+# element `i` of it takes.
 TYPES = [
-    ("hash", "HSET", lambda i: [b"field:%07d" % i, b"value:%07d" % i]),
-    ("list", "RPUSH", lambda i: [b"element:%07d" % i]),
-    ("set", "SADD", lambda i: [b"member:%07d" % i]),
-    ("zset", "ZADD", lambda i: [b"%d" % (i * 7919 % LARGE), b"member:%07d" % i]),
+    ("hash", "HSET", 10, lambda i: [b"field:%07d" % i, b"value:%07d" % i]),
+    ("list", "RPUSH", 10, lambda i: [b"element:%07d" % i]),
+    ("set", "SADD", 10, lambda i: [b"member:%07d" % i]),
+    ("zset", "ZADD", 10, lambda i: [b"%d" % (i * 7919 % LARGE), b"member:%07d" % i]),
+    ("stream", "XADD", 1, lambda i: [b"*", b"field", b"value:%07d" % i]),
 ]
 
 
@@ -38,20 +40,15 @@ def send(server, commands):
     client.close()
 
 
-def large(command, make, count):
-    for at in range(0, count, 10):
-        words = [command.encode(), b"large"]
-        for i in range(at, min(at + 10, count)):
-            words += make(i)
-        yield words
-
-
-def small(command, make, count):
-    for key in range(count):
-        words = [command.encode(), b"small:%07d" % key]
-        for i in range(EACH):
-            words += make(key * EACH + i)
-        yield words
+def fill(command, at_once, make, keys, each):
+    """The commands that fill so many keys with so many elements each."""
+    for key in range(keys):
+        name = b"key:%07d" % key
+        for at in range(0, each, at_once):
+            words = [command.encode(), name]
+            for i in range(at, min(at + at_once, each)):
+                words += make(key * each + i)
+            yield words
 
 
 def bytes_an_element(side, commands, elements):
@@ -61,16 +58,14 @@ def bytes_an_element(side, commands, elements):
         return (server.memory("VmRSS") - empty) / elements
 
 
-def compare(what, make_commands, elements):
-    ours = bytes_an_element("larder", make_commands(), elements)
-    theirs = bytes_an_element("redis", make_commands(), elements)
+def compare(what, row, keys, each):
+    ours, theirs = (bytes_an_element(side, fill(*row, keys, each), keys * each)
+                    for side in ("larder", "redis"))
     say("  %s: larder %.1f, redis %.1f bytes an element" % (what, ours, theirs))
     at_most("elements " + what, 1.0, ours / theirs)
 
 
 def run():
-    for name, command, make in TYPES:
-        count = scaled(LARGE)
-        compare("large " + name, lambda c=command, m=make: large(c, m, count), count)
-        keys = scaled(SMALL)
-        compare("small " + name, lambda c=command, m=make: small(c, m, keys), keys * EACH)
+    for name, *row in TYPES:
+        compare("large " + name, row, 1, scaled(LARGE))
+        compare("small " + name, row, scaled(SMALL), EACH)

@@ -1,56 +1,45 @@
 /* Lists that are waited for: BLPOP, BRPOP, BLMOVE, BRPOPLPUSH. */
-#include "server/block.h"
 #include "server/commands/list.h"
+#include "server/commands/pop_keys.h"
 
-/* Answers the key's name and its element at `end`. */
-static void pop_named(struct request *request, int key, enum list_end end,
-    struct collection *list)
+/* Answers the key's name and its element at one end. */
+static bool pop_named(
+    struct request *request, int key, const struct pop_keys *keys)
 {
+    struct collection list;
     struct seq_cursor cursor;
     struct element element;
-    list_end(list, end, &cursor);
+    enum list_end end = keys->from_end ? LIST_RIGHT : LIST_LEFT;
+    enum typed_open open = typed_write_existing(request, key, TYPE_LIST, &list);
+    if (open != TYPED_OPEN) {
+        return open == TYPED_REFUSED;
+    }
+    list_end(&list, end, &cursor);
     list_element(&cursor, &element);
     reply_array(request->reply, 2);
     reply_bulk(request->reply, request->argv[key]);
     typed_reply(request, &element);
     seq_remove(&cursor);
-    typed_end(request, list, 1, list_pop_event(end));
+    typed_end(request, &list, 1, list_pop_event(end));
+    return true;
 }
 
-static void pop_or_wait(struct request *request, enum list_end end)
+static void pop_or_wait(struct request *request, bool from_end)
 {
-    struct collection list;
-    struct block_keys keys = {
-        .type = TYPE_LIST, .first = 1, .last = request->argc - 2};
-    if (!block_arg_timeout(request, request->argc - 1, &keys.timeout_ms)) {
-        return;
-    }
-    for (int i = keys.first; i <= keys.last; i++) {
-        if (!block_considers(request, request->argv[i])) {
-            continue;
-        }
-        enum typed_open open =
-            typed_write_existing(request, i, TYPE_LIST, &list);
-        if (open == TYPED_OPEN) {
-            pop_named(request, i, end, &list);
-        }
-        if (open != TYPED_ABSENT) {
-            return;
-        }
-    }
-    if (!block_wait(request, &keys)) {
-        reply_null_array(request->reply);
-    }
+    int last = request->argc - 1;
+    struct pop_keys keys = {
+        .first_key = 1, .last_key = last - 1, .from_end = from_end};
+    pop_keys_or_wait(request, &keys, pop_named, TYPE_LIST, last);
 }
 
 void cmd_blpop(struct request *request)
 {
-    pop_or_wait(request, LIST_LEFT);
+    pop_or_wait(request, false);
 }
 
 void cmd_brpop(struct request *request)
 {
-    pop_or_wait(request, LIST_RIGHT);
+    pop_or_wait(request, true);
 }
 
 static void move_or_wait(struct request *request, enum list_end from,

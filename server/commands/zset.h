@@ -30,7 +30,8 @@ struct zset_bound {
 struct zset_range {
     enum zset_range_kind kind;
     bool reverse;     /* from the last to the first */
-    bool with_scores; /* answered too */
+    bool with_scores; /* answered too, */
+    bool pairs;       /* in pairs even in RESP2 */
     struct zset_bound min, max;
     int64_t offset, limit; /* negative limit: all */
 };

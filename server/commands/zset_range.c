@@ -116,7 +116,8 @@ void zset_reply_range(struct request *request, struct collection *zset,
 {
     struct seq_cursor cursor;
     struct element member;
-    bool pairs = range->with_scores && request->reply->version > 2;
+    bool pairs =
+        range->with_scores && (range->pairs || request->reply->version > 2);
     reply_array(
         request->reply, range->with_scores && !pairs ? count * 2 : count);
     if (count == 0) {

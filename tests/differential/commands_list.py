@@ -51,7 +51,25 @@ def push(p):
     return [p.key()] + elements(p)
 
 
+def mpop(ends):
+    """Of LMPOP, or of ZMPOP."""
+    def make(p):
+        keys = [p.key() for _ in range(p.random.randint(1, 3))]
+        numkeys = b"%d" % len(keys)
+        if p.chance(0.05):
+            numkeys = p.choice([b"0", b"1", b"4", b"-1", b"x"])
+        args = [numkeys] + keys
+        args.append(p.case(p.choice(ends)) if p.chance(0.97) else p.word())
+        if p.chance(0.5):
+            args += [p.case(b"COUNT"), p.choice(
+                [b"1", b"2", b"5", b"1000", b"9223372036854775807", b"0",
+                 b"-1", b"x"])]
+        return args
+    return make
+
+
 ROWS = [
+    ("LMPOP", 8, mpop([b"LEFT", b"RIGHT"])),
     ("LPUSH", 15, push),
     ("RPUSH", 15, push),
     ("LPUSHX", 5, push),

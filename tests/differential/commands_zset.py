@@ -2,7 +2,7 @@
 tests/integration/test_60_collections.py: they mean something only where all
 scores are equal."""
 
-from differential import values
+from differential import commands_list, values
 
 MEMBERS = [b"a", b"b", b"c", b"d", b"e", b"1", b"2", b"-7", b"", b"\x00\r\n",
            b"m" * 64, b"m" * 65, b"m" * 32 + b"x", b"m" * 32 + b"y", b"m" * 200]
@@ -138,6 +138,7 @@ def between(make):
 
 
 ROWS = [
+    ("ZMPOP", 8, commands_list.mpop([b"MIN", b"MAX"])),
     ("ZADD", 30, add),
     ("ZINCRBY", 10, lambda p: [p.key(), score(p), member(p)]),
     ("ZREM", 10, lambda p: [p.key()] + members(p)),

@@ -52,7 +52,8 @@ def modules():
     return INSTALLED / "node_modules"
 
 
-@pytest.mark.parametrize("script", ["ioredis.cjs", "node-redis.cjs"])
+@pytest.mark.parametrize(
+    "script", ["ioredis.cjs", "node-redis.cjs", "scripts.cjs"])
 def test_client(larder, modules, script):
     result = subprocess.run(
         ["node", str(HERE / script), str(larder.port), "secret"],

@@ -1,4 +1,4 @@
-"""Current ioredis and node-redis from npm, as they come.
+"""Current ioredis, node-redis and BullMQ from npm, as they come.
 
 They are installed once into build/test-clients by the lock file beside this.
 Without node 20 or npm, or without a network for the first install, these
@@ -53,7 +53,7 @@ def modules():
 
 
 @pytest.mark.parametrize(
-    "script", ["ioredis.cjs", "node-redis.cjs", "scripts.cjs"])
+    "script", ["ioredis.cjs", "node-redis.cjs", "scripts.cjs", "bullmq.cjs"])
 def test_client(larder, modules, script):
     result = subprocess.run(
         ["node", str(HERE / script), str(larder.port), "secret"],

@@ -114,6 +114,26 @@ def investigate(player, program, resp, difference, where, save):
                   "\nsaved: --replay %s" % save)
 
 
+def shortest(player_plays, told, program, difference, where):
+    """A report: the shortest program found that differs, or all of it when
+    it does not differ again."""
+    seen = [difference]
+
+    def fails(shorter):
+        found = player_plays(shorter)
+        seen[0] = found or seen[0]
+        return found is not None
+
+    if fails(program):
+        program = shrink.shrink_operations(program, fails)
+        fails(program)
+    return "\n".join([
+        "DIFFERENCE, " + where, *map(told, program),
+        "at " + " ".join(map(shown, seen[0].words)),
+        "larder: " + shown(seen[0].ours, 400),
+        "expected: " + shown(seen[0].theirs, 400)])
+
+
 def rounds(player, seed, count, seconds, save):
     """Plays rounds until both are reached; their number."""
     begin, number = time.monotonic(), 0

@@ -4,10 +4,16 @@ import time
 
 
 def shrink(program, fails, deadline_s=60):
-    """`fails(program)` plays it. Removes ever smaller parts while it still
-    fails; a program of which no operation can be left out, unless time runs
-    out first."""
+    """`fails(program)` plays it. A program of which no operation can be left
+    out and no long word be shorter, unless time runs out first."""
     deadline = time.monotonic() + deadline_s
+    program = shrink_operations(program, fails, deadline)
+    return shorten_words(program, fails, deadline)
+
+
+def shrink_operations(program, fails, deadline=None):
+    """Removes ever smaller parts while it still fails."""
+    deadline = deadline or time.monotonic() + 60
     size = max(1, len(program) // 2)
     while True:
         at, removed = 0, False
@@ -20,7 +26,7 @@ def shrink(program, fails, deadline_s=60):
             else:
                 at += size
         if size == 1 and not removed:
-            return shorten_words(program, fails, deadline)
+            return program
         size = max(1, size // 2)
 
 

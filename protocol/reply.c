@@ -339,6 +339,19 @@ void reply_double(struct reply *reply, double value)
     }
 }
 
+void reply_long_double(struct reply *reply, long double value)
+{
+    char text[NUMBER_LONG_DOUBLE_MAX_BYTES];
+    struct bytes digits =
+        bytes_of(text, number_format_long_double(text, sizeof(text), value));
+
+    if (reply->version == 3) {
+        put_line(reply, ',', digits);
+    } else {
+        reply_bulk(reply, digits);
+    }
+}
+
 void reply_bool(struct reply *reply, bool value)
 {
     if (reply->version == 3) {

@@ -71,6 +71,8 @@ void reply_set(struct reply *reply, size_t count);
 void reply_push(struct reply *reply, size_t count);
 /* ,value or a bulk string; both as Redis prints doubles (%.17g, inf, nan). */
 void reply_double(struct reply *reply, double value);
+/* The same, but without an exponent and with at most 17 decimals. */
+void reply_long_double(struct reply *reply, long double value);
 /* #t #f or 1 0 */
 void reply_bool(struct reply *reply, bool value);
 /* (digits or a bulk string; CR and LF become spaces. */

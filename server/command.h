@@ -109,7 +109,9 @@ enum command_flags {
  *            WORD, unknown= that no argument names it: SORT has "RO
  *            access;RO access unknown=;OW update unknown=store". The
  *            word streams=N says that half of what follows the word STREAMS
- *            are keys, and that it is argument N at the earliest
+ *            are keys, and that it is argument N at the earliest;
+ *            keyword=STORE and keyword=STOREDIST say that a key stands behind
+ *            that word, with the options: GEORADIUS
  * needs      a needs_fn
  * group      "string", "generic", "connection", "server" ... (COMMAND DOCS)
  * since      "1.0.0"
@@ -183,6 +185,9 @@ int command_numkeys_index(const struct command *command);
 /* Whether one part of a row's key_flags speaks of keys in no known place. */
 #define COMMAND_KEY_UNKNOWN "unknown="
 bool command_key_is_unknown(struct bytes flags);
+/* Whether one speaks of the key behind a word. */
+#define COMMAND_KEY_KEYWORD "keyword="
+bool command_key_is_keyword(struct bytes flags);
 /* The first argument that may be the word STREAMS, or 0. */
 int command_streams_index(const struct command *command);
 

@@ -94,6 +94,28 @@ static int find_option(const struct command *command, const struct bytes *argv,
     return found;
 }
 
+bool command_key_is_keyword(struct bytes flags)
+{
+    return memmem(flags.data, flags.size, COMMAND_KEY_KEYWORD,
+               strlen(COMMAND_KEY_KEYWORD)) != NULL;
+}
+
+/* GEORADIUS: the keys behind STORE and STOREDIST, the last of each. */
+static void find_stores(struct command_keys *keys,
+    const struct command *command, const struct bytes *argv, int argc)
+{
+    for (int i = -command->arity; i + 1 < argc; i++) {
+        if (bytes_equal_nocase(argv[i], "store")) {
+            keys->counted_next = ++i;
+            keys->counted_end = i + 1;
+        } else if (bytes_equal_nocase(argv[i], "storedist")) {
+            keys->option = ++i;
+        } else if (bytes_equal_nocase(argv[i], "count")) {
+            i++;
+        }
+    }
+}
+
 /* The last of them, if any, names its option. */
 static int find_behind_option(
     const struct command *command, const struct bytes *argv, int argc)
@@ -126,6 +148,9 @@ bool command_keys_begin(struct command_keys *keys,
         valid = find_counted(keys, argv, argc, counted, mandatory) && valid;
     } else if ((command->flags & CMD_MOVABLEKEYS) != 0) {
         keys->option = find_behind_option(command, argv, argc);
+    }
+    if (strstr(command->key_flags, COMMAND_KEY_KEYWORD) != NULL) {
+        find_stores(keys, command, argv, argc);
     }
     if (command_streams_index(command) != 0) {
         valid = find_streams(keys, argv, argc);

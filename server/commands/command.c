@@ -249,6 +249,24 @@ static void reply_streams_spec(
     reply_number(reply, "limit", 2);
 }
 
+/* What the flags name last is the word. */
+static void reply_keyword_spec(
+    struct reply *reply, struct bytes flags, int startfrom)
+{
+    const char *mark = memmem(flags.data, flags.size, COMMAND_KEY_KEYWORD,
+        strlen(COMMAND_KEY_KEYWORD));
+    const char *word = mark + strlen(COMMAND_KEY_KEYWORD);
+    reply_spec_search(reply, flags, "keyword");
+    reply_map(reply, 2);
+    reply_bulk_text(reply, "keyword");
+    reply_bulk(reply, bytes_of(word, (size_t)(flags.data + flags.size - word)));
+    reply_number(reply, "startfrom", startfrom);
+    reply_spec_find(reply, "range");
+    reply_number(reply, "lastkey", 0);
+    reply_number(reply, "keystep", 1);
+    reply_number(reply, "limit", 0);
+}
+
 /* One spec for all keys, or where the flags are divided by ';' one a key,
  * the last of them for all the keys that are left, or that are counted by an
  * argument. */
@@ -265,6 +283,8 @@ static void reply_key_specs(struct reply *reply, const struct command *row)
         struct bytes flags = bytes_of(at, size);
         if (command_key_is_unknown(flags)) {
             reply_unknown_spec(reply, flags);
+        } else if (command_key_is_keyword(flags)) {
+            reply_keyword_spec(reply, flags, -row->arity);
         } else if (counted > 0 && (first == 0 || at[size] == '\0')) {
             reply_counted_spec(reply, flags, counted);
         } else {

@@ -16,8 +16,8 @@ void command_reply_key_flags(struct reply *reply, struct bytes flags)
             word[size++] = flags.data[at++];
         }
         at++;
-        /* numkeys=N, streams=N and unknown= say where the keys are, not what
-         * they are for. */
+        /* numkeys=N and the like say where keys are, not what they are
+         * for. */
         if (size > 0 && memchr(word, '=', size) == NULL) {
             word[size] = '\0';
             reply_status(reply, word);

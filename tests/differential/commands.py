@@ -7,7 +7,7 @@ knows commands, except compare.py for those whose replies may differ.
 """
 
 from differential import (
-    commands_bits, commands_hash, commands_list, commands_set,
+    commands_bits, commands_geo, commands_hash, commands_list, commands_set,
     commands_sort, commands_stream, commands_zset, values)
 
 
@@ -215,6 +215,6 @@ UNKNOWN = table(
 
 FAMILIES = [STRINGS, GENERIC, UNKNOWN]
 FAMILIES += [table(*family.ROWS) for family in (
-    commands_hash, commands_list, commands_set, commands_sort,
+    commands_geo, commands_hash, commands_list, commands_set, commands_sort,
     commands_stream, commands_zset)]
 FAMILIES += commands_bits.FAMILIES

@@ -196,7 +196,19 @@ def sort(args, ours, theirs):
     return sorted(a, key=repr) == sorted(b, key=repr)
 
 
+def geo_search(args, ours, theirs):
+    """Members of one distance come in any order where only some are wanted."""
+    a, b = value(ours), value(theirs)
+    return (isinstance(a, list) and isinstance(b, list) and len(a) == len(b)
+            and b"COUNT" in [word.upper() for word in args])
+
+
 RULES = {
+    b"GEOSEARCH": geo_search,
+    b"GEORADIUS": geo_search,
+    b"GEORADIUS_RO": geo_search,
+    b"GEORADIUSBYMEMBER": geo_search,
+    b"GEORADIUSBYMEMBER_RO": geo_search,
     b"SORT": sort,
     b"SORT_RO": sort,
     b"XPENDING": xpending,

@@ -87,6 +87,13 @@ static bool reads_keys(const struct command *row)
            (row->flags & (CMD_PUBSUB | CMD_NOSCRIPT)) == 0;
 }
 
+static void note_read(struct request *request)
+{
+    if (request->conn->tracker != NULL && reads_keys(request->command)) {
+        tracking_note_read(request);
+    }
+}
+
 /* What follows from a command that has run. */
 void account_run(struct request *request, uint64_t ticks)
 {
@@ -111,8 +118,8 @@ void account_run(struct request *request, uint64_t ticks)
         writes_must_be_synced(server)) {
         conn->flags |= CONN_OUTPUT_HELD;
     }
-    if (conn->tracker != NULL && reads_keys(request->command)) {
-        tracking_note_read(request);
+    if (!request->resumed) {
+        note_read(request);
     }
     if (server->monitors != NULL && !request->resumed) {
         monitor_feed(request);
@@ -124,6 +131,7 @@ void account_blocked(struct request *request, uint64_t ticks)
 {
     struct server *server = request->server;
     count_call(request, clock_ticks_to_ns(&server->clock, ticks));
+    note_read(request);
     if (server->monitors != NULL) {
         monitor_feed(request);
     }

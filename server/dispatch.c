@@ -399,6 +399,9 @@ static bool end_wait(struct request *request)
         account_error(request, request->command, false);
     }
     finish_command(request->conn);
+    if (request->conn->tracker != NULL) {
+        tracking_command_done(request->conn, NULL);
+    }
     return true;
 }
 
@@ -460,6 +463,9 @@ enum dispatch_result command_serve(
     enum dispatch_result result = run(&request);
     if (result == DISPATCH_DONE) {
         shift_skip(conn);
+        if (conn->tracker != NULL) {
+            tracking_command_done(conn, input->row);
+        }
     }
     return result;
 }

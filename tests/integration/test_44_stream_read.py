@@ -214,6 +214,34 @@ def test_play(stage, name, version):
     assert stage.blocked() == [0, 0]
 
 
+def test_what_was_waited_for_is_tracked_from_the_beginning(stage):
+    for conn in stage.pair("a"):
+        conn.command("HELLO", "3")
+    stage.play("""
+        a: CLIENT TRACKING ON
+        a> XREAD BLOCK 0 STREAMS k $
+        p: XADD k 1-0 a b
+        a<
+        a<
+        p: XADD k 2-0 a b
+        a!
+        a: CLIENT TRACKING OFF
+        a: CLIENT TRACKING ON OPTIN
+        a: CLIENT CACHING YES
+        a> XREAD BLOCK 0 STREAMS k $
+        p: XADD k 3-0 a b
+        a<
+        a<
+        a: GET x
+        a: CLIENT CACHING YES
+        a: XREAD BLOCK 10 STREAMS none $
+        a: GET x
+        p: SET x 1
+        a!
+        p: XADD none 1-0 a b
+        a<""")
+
+
 def test_arguments(both):
     both.same("XADD", "k", "1-0", "a", "b")
     both.same("XGROUP", "CREATE", "k", "g", "0")

@@ -7,7 +7,6 @@
 #include "tiers/engine_internal.h"
 
 #define ARENA_RESERVE_BYTES ((size_t)32 * 1024 * 1024 * 1024 - ARENA_SLAB_BYTES)
-#define TURN_US 1000
 /* Entries of a flushed database freed a turn. */
 #define CLEAR_BUDGET 2000
 /* Small ones are freed at once, or clients that flush all the time could have

@@ -199,6 +199,12 @@ void engine_evict(
 void engine_promote(
     struct engine *engine, struct db *db, struct bytes key, int64_t now_ms);
 
+/* Deletes keys whose expiry has passed, also when active_expire is off. True:
+ * there is more to do, call again soon. */
+bool engine_expire(struct engine *engine, int64_t now_ms);
+/* How many keys have expired and are not deleted yet. */
+uint64_t engine_expired_waiting(const struct engine *engine, int64_t now_ms);
+
 /* While on, db_read and db_touch count as no use: CLIENT NO-TOUCH. */
 void engine_ignore_uses(struct engine *engine, bool on);
 

@@ -64,6 +64,9 @@ struct db {
     unsigned number;
 };
 
+/* What the engine's duties may take at a time. */
+#define TURN_US 1000
+
 struct waiter_list {
     struct engine_waiter *first, *last;
 };

@@ -79,5 +79,7 @@ size_t entry_memory_bytes(const struct entry *entry);
 /* The value's bytes as they are kept (packed when packed); for a dry entry
  * an estimate within 7 %. */
 size_t entry_stored_bytes(const struct entry *entry);
+/* The same before packing; 0 for a dry entry, which does not know. */
+size_t entry_raw_bytes(const struct entry *entry);
 
 #endif

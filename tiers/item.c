@@ -21,6 +21,11 @@ size_t item_bytes(const struct entry *entry)
                : codec_raw_bytes(codec, entry_value(entry));
 }
 
+size_t entry_raw_bytes(const struct entry *entry)
+{
+    return entry_is_dry(entry) ? 0 : item_bytes(entry);
+}
+
 static const struct policy *policy_of(
     const struct engine *engine, const struct entry *entry)
 {

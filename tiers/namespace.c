@@ -330,6 +330,13 @@ struct bytes engine_namespace_of(const struct engine *engine, struct bytes key)
     return prefix_of(namespace_find(engine, key));
 }
 
+int64_t engine_default_expiry(
+    const struct engine *engine, struct bytes key, int64_t now_ms)
+{
+    int64_t ttl_ms = namespace_find(engine, key)->policy.default_ttl_ms;
+    return ttl_ms == 0 ? 0 : now_ms + ttl_ms;
+}
+
 bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
     struct namespace_stats *stats)
 {

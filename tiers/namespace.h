@@ -98,6 +98,10 @@ bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
  * engine_set_namespaces. */
 struct bytes engine_namespace_of(const struct engine *engine, struct bytes key);
 
+/* The expiry that a write at `key` gets when it names none; 0: none. */
+int64_t engine_default_expiry(
+    const struct engine *engine, struct bytes key, int64_t now_ms);
+
 /* `eviction none`: is there a namespace that may refuse writes? And may one
  * that brings `size_bytes` be made at `key`? Not when the last tier of the
  * key's namespace is full; what the tiers above it hold does not count. */

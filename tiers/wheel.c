@@ -190,3 +190,31 @@ uint32_t wheel_due(struct wheel *wheel, const struct arena *arena,
     }
     return 0;
 }
+
+static uint64_t count_slot(
+    const struct arena *arena, uint32_t ref, uint64_t now)
+{
+    uint64_t count = 0;
+    for (; ref != 0; ref = links_at(arena, ref)[NEXT]) {
+        count += expiry_tick(arena, ref) <= now;
+    }
+    return count;
+}
+
+uint64_t wheel_count_due(
+    const struct wheel *wheel, const struct arena *arena, int64_t now_ms)
+{
+    uint64_t now = (uint64_t)now_ms / WHEEL_TICK_MS;
+    uint64_t count = 0;
+    for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
+        /* Ticks of the level until now; all its slots at most. */
+        uint64_t first = wheel->tick >> (6 * level);
+        uint64_t last = now >> (6 * level);
+        for (uint64_t at = first; at <= last && at < first + WHEEL_SLOTS;
+             at++) {
+            count +=
+                count_slot(arena, wheel->slots[level][at % WHEEL_SLOTS], now);
+        }
+    }
+    return count;
+}

@@ -37,4 +37,9 @@ void wheel_substitute(struct wheel *wheel, const struct arena *arena,
 uint32_t wheel_due(struct wheel *wheel, const struct arena *arena,
     int64_t now_ms, unsigned *budget);
 
+/* How many entries wheel_due would find. Looks at all of them, and at those
+ * in slots of which a part is due. */
+uint64_t wheel_count_due(
+    const struct wheel *wheel, const struct arena *arena, int64_t now_ms);
+
 #endif

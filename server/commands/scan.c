@@ -1,4 +1,4 @@
-/* Walking over keys: KEYS, SCAN, RANDOMKEY. */
+/* Walking over keys: KEYS, SCAN, RANDOMKEY, TIER EXPIRY. */
 #include <sys/random.h>
 
 #include "protocol/glob.h"
@@ -16,12 +16,14 @@
 struct found_key {
     struct found_key *next;
     struct bytes key;
+    int64_t expiry_ms;
 };
 
 struct scan {
     struct scratch *scratch;
     struct bytes pattern; /* of size 0 and no data: every key */
     struct bytes type;    /* likewise */
+    bool expiring;        /* only keys that have an expiry */
     int64_t count;
     int64_t visited;
     struct found_key *first;
@@ -44,7 +46,9 @@ static void on_scanned(
 {
     struct scan *scan = context;
     scan->visited++;
-    if (!matches(scan->pattern, key) || !has_type(entry, scan->type)) {
+    int64_t expiry_ms = entry_expiry_ms(entry);
+    if (!matches(scan->pattern, key) || !has_type(entry, scan->type) ||
+        (scan->expiring && expiry_ms == 0)) {
         return;
     }
     struct found_key *found = scratch_alloc(scan->scratch, sizeof(*found));
@@ -53,14 +57,15 @@ static void on_scanned(
         memcpy(copy, key.data, key.size);
     }
     found->key = bytes_of(copy, key.size);
+    found->expiry_ms = expiry_ms;
     found->next = scan->first;
     scan->first = found;
     scan->found++;
 }
 
-static bool parse_options(struct request *request, struct scan *scan)
+static bool parse_options(struct request *request, int first, struct scan *scan)
 {
-    for (int i = 2; i < request->argc; i += 2) {
+    for (int i = first; i < request->argc; i += 2) {
         bool has_value = i + 1 < request->argc;
         if (has_value && arg_is(request, i, "count")) {
             if (!arg_int64(request, i + 1, &scan->count)) {
@@ -72,7 +77,7 @@ static bool parse_options(struct request *request, struct scan *scan)
             }
         } else if (has_value && arg_is(request, i, "match")) {
             scan->pattern = request->argv[i + 1];
-        } else if (has_value && arg_is(request, i, "type")) {
+        } else if (has_value && !scan->expiring && arg_is(request, i, "type")) {
             scan->type = request->argv[i + 1];
         } else {
             error_syntax(request);
@@ -85,24 +90,50 @@ static bool parse_options(struct request *request, struct scan *scan)
     return true;
 }
 
+/* The cursor at argument `at` and the options behind it; answers the next
+ * cursor. False after an error. */
+static bool scan_run(struct request *request, int at, struct scan *scan)
+{
+    uint64_t cursor;
+    if (!arg_cursor(request, at, &cursor) ||
+        !parse_options(request, at + 1, scan)) {
+        return false;
+    }
+    int64_t steps = scan->count * STEPS_PER_KEY;
+    do {
+        cursor =
+            db_scan(request->db, cursor, request->now_ms, on_scanned, scan);
+        steps--;
+    } while (cursor != 0 && steps > 0 && scan->visited < scan->count);
+    reply_array(request->reply, 2);
+    reply_bulk_format(request->reply, "%llu", (unsigned long long)cursor);
+    return true;
+}
+
 void cmd_scan(struct request *request)
 {
     struct scan scan = {.scratch = request->scratch, .count = DEFAULT_COUNT};
-    uint64_t cursor;
-    if (!arg_cursor(request, 1, &cursor) || !parse_options(request, &scan)) {
+    if (!scan_run(request, 1, &scan)) {
         return;
     }
-    int64_t steps = scan.count * STEPS_PER_KEY;
-    do {
-        cursor =
-            db_scan(request->db, cursor, request->now_ms, on_scanned, &scan);
-        steps--;
-    } while (cursor != 0 && steps > 0 && scan.visited < scan.count);
-    reply_array(request->reply, 2);
-    reply_bulk_format(request->reply, "%llu", (unsigned long long)cursor);
     reply_array(request->reply, scan.found);
     for (const struct found_key *f = scan.first; f != NULL; f = f->next) {
         reply_bulk(request->reply, f->key);
+    }
+}
+
+/* Each key is followed by its expiry. */
+void cmd_tier_expiry(struct request *request)
+{
+    struct scan scan = {
+        .scratch = request->scratch, .count = DEFAULT_COUNT, .expiring = true};
+    if (!scan_run(request, 2, &scan)) {
+        return;
+    }
+    reply_array(request->reply, scan.found * 2);
+    for (const struct found_key *f = scan.first; f != NULL; f = f->next) {
+        reply_bulk(request->reply, f->key);
+        reply_integer(request->reply, f->expiry_ms);
     }
 }
 

@@ -107,18 +107,31 @@ void cmd_tier_info(struct request *request)
         return;
     }
     struct reply *reply = request->reply;
-    reply_map(reply, 10);
+    int64_t idle_ms = engine_idle_ms(request->engine, entry, request->now_ms);
+    reply_map(reply, 14);
     reply_word(reply, "tier", tier_name(entry_tier(entry)));
     reply_word(reply, "type", entry_type_name(entry));
     reply_word(reply, "encoding", entry_encoding_name(entry));
     reply_word(reply, "codec", codec_name(entry_codec(entry)));
     reply_number(reply, "stored_bytes", (int64_t)entry_stored_bytes(entry));
     reply_number(reply, "memory_bytes", (int64_t)entry_memory_bytes(entry));
-    reply_number(reply, "idle_ms",
-        engine_idle_ms(request->engine, entry, request->now_ms));
+    reply_bulk_text(reply, "raw_bytes");
+    if (entry_tier(entry) == TIER_DRY) {
+        reply_null(reply); /* known once it is read */
+    } else {
+        reply_integer(reply, (int64_t)entry_raw_bytes(entry));
+    }
+    reply_number(reply, "idle_ms", idle_ms);
+    reply_number(reply, "last_read_ms", request->now_ms - idle_ms);
     reply_number(reply, "frequency", engine_frequency(request->engine, entry));
     reply_number(reply, "expiry_ms", entry_expiry_ms(entry));
     reply_number(reply, "record_id", (int64_t)entry_id(entry));
+    /* Neither is kept: they would take 12 bytes of RAM a key. The frequency
+     * is an estimate of lately counted hits. */
+    reply_bulk_text(reply, "created");
+    reply_null(reply);
+    reply_bulk_text(reply, "hits");
+    reply_null(reply);
 }
 
 /* How many of the keys are now in the hot tier. */
@@ -140,10 +153,16 @@ void cmd_tier_promote(struct request *request)
 void cmd_tier_help(struct request *request)
 {
     static const char *const lines[] = {
+        "CLEANUP",
+        "    Delete all keys that have expired now. Answers how many, by tier.",
         "DEMOTE <key> [<key> ...] [TO COLD|DRY]",
         "    Move values one tier down, or to the tier named. Answers, when "
         "all have",
         "    moved, how many are there now.",
+        "EXPIRED COUNT",
+        "    How many keys have expired and are not deleted yet.",
+        "EXPIRY <cursor> [MATCH <pattern>] [COUNT <count>]",
+        "    Keys that have an expiry, each with its time in ms; as SCAN.",
         "FLUSH HOT|COLD|DRY|ALL [NAMESPACE <prefix>]",
         "    Empty a tier, or hot and cold, of all keys or those of a "
         "namespace. Values",
@@ -152,6 +171,8 @@ void cmd_tier_help(struct request *request)
         "    they are evicted. Answers how many.",
         "INFO <key>",
         "    Describe where and how the value of <key> is kept.",
+        "INTERN <prefix> <value> [EX <seconds>]",
+        "    Store <value> once, at <prefix> and its MD5. Answers that key.",
         "OF <key>",
         "    Name the tier of <key>: hot, cold, dry or none.",
         "PROMOTE <key> [<key> ...]",

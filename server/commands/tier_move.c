@@ -1,5 +1,5 @@
-/* TIER DEMOTE, TIER FLUSH and NAMESPACE FLUSH: moving keys down, or deleting
- * them, answered once it is done.
+/* TIER DEMOTE, TIER FLUSH, NAMESPACE FLUSH and TIER CLEANUP: moving keys down,
+ * or deleting them, answered once it is done.
  *
  * A move goes in slices. The handler starts a slice, parks its connection if
  * some of it has to wait for the disk, and is run again when all of it has
@@ -44,6 +44,8 @@ struct tier_move {
     char *prefix; /* of the namespace; NULL: any */
     size_t prefix_size;
     enum tier to; /* TIER_NONE: one tier down */
+    /* CLEANUP: what had expired before it began, by tier. */
+    uint64_t expired_before[3];
 };
 
 static void on_moved(struct engine_waiter *waiter, enum dry_result result)
@@ -365,4 +367,32 @@ void cmd_tier_flush(struct request *request)
 void cmd_namespace_flush(struct request *request)
 {
     move_run(request, delete_arguments);
+}
+
+void cmd_tier_cleanup(struct request *request)
+{
+    struct tier_move *move = request->conn->tier_move;
+    struct engine_stats stats;
+    if (move == NULL) {
+        move = move_create(request);
+        engine_stats(request->engine, &stats);
+        memcpy(move->expired_before, stats.expired_by_tier,
+            sizeof(move->expired_before));
+        request->conn->tier_move = move;
+    }
+    if (engine_expire(request->engine, request->now_ms)) {
+        struct engine_waiter *retry = park_retry(request);
+        retry->on_ready(retry, DRY_OK);
+        return;
+    }
+    engine_stats(request->engine, &stats);
+    reply_map(request->reply, 3);
+    for (unsigned tier = 0; tier < TIER_NONE; tier++) {
+        uint64_t deleted =
+            stats.expired_by_tier[tier] - move->expired_before[tier];
+        reply_bulk_text(request->reply, tier_name((enum tier)tier));
+        reply_integer(request->reply, (int64_t)deleted);
+    }
+    request->conn->tier_move = NULL;
+    move_free(move);
 }

@@ -69,6 +69,7 @@ static void substitute(struct world *world, unsigned timer)
  * nothing due is left. */
 static void fire(struct world *world)
 {
+    uint64_t due = wheel_count_due(&world->wheel, &world->arena, world->now_ms);
     for (;;) {
         unsigned given = 1 + (unsigned)seed_below(&world->random, 40);
         unsigned budget = given;
@@ -86,8 +87,10 @@ static void fire(struct world *world)
             assert_int_not_equal(world->expiries[timer], 0);
             assert_true(world->expiries[timer] <= world->now_ms);
             take(world, timer);
+            due--;
         }
     }
+    assert_int_equal(due, 0);
     uint64_t items = 0, sum = 0;
     for (unsigned timer = 0; timer < TIMERS; timer++) {
         if (world->expiries[timer] != 0) {

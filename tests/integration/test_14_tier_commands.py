@@ -3,6 +3,7 @@ must not move it."""
 
 import pytest
 
+from support import namespaces
 from support.resp import encode
 from support.server import wait_until
 
@@ -215,13 +216,13 @@ def test_absent_keys(one):
 
 def test_info(one):
     one.command("SET", "key", "x" * 1000, "PXAT", "4000000000000")
-    info = pairs(one.command("TIER", "INFO", "key"))
-    assert info["tier"] == "hot" and info["type"] == "string"
-    assert info["expiry_ms"] == "4000000000000"
+    info = namespaces.pairs(one.value("TIER", "INFO", "key"))
+    assert info["tier"] == b"hot" and info["type"] == b"string"
+    assert info["expiry_ms"] == 4000000000000
     one.command("TIER", "DEMOTE", "key", "TO", "dry")
-    info = pairs(one.command("TIER", "INFO", "key"))
-    assert info["tier"] == "dry" and int(info["record_id"]) > 0
-    assert int(info["memory_bytes"]) < 100
+    info = namespaces.pairs(one.value("TIER", "INFO", "key"))
+    assert info["tier"] == b"dry" and info["record_id"] > 0
+    assert info["memory_bytes"] < 100
     assert tier(one, "key") == "dry"
 
 

@@ -68,6 +68,14 @@ def blocks(args):
     return name == b"WAIT" and replicas is not None and replicas > 0
 
 
+def floods(args):
+    """True for so many random members that Redis answers for minutes."""
+    samples = (b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER")
+    count = as_integer(args[2]) if len(args) > 2 else None
+    return (args[0].upper() in samples and count is not None
+            and -2 ** 63 < count < -10000)
+
+
 def tells_time(args):
     """True for an XADD whose id would be the clock's."""
     return args[0].upper() == b"XADD" and any(
@@ -148,8 +156,8 @@ class Generator:
             args = [self.pool.case(row[0])] + row[2](self.pool)
             if self.pool.chance(0.04):
                 args = self.spoil(args)
-            if not (runs_out(args) or blocks(args) or tells_time(args)
-                    or stores_any_order(args)):
+            if not (runs_out(args) or blocks(args) or floods(args)
+                    or tells_time(args) or stores_any_order(args)):
                 return args
 
     def spoil(self, args):

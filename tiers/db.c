@@ -136,6 +136,10 @@ static struct found find(struct db *db, struct bytes key, int64_t now_ms)
         db_expire_entry(space, found.hash, found.slot);
         found.slot.ref = NULL;
         found.entry = NULL;
+    } else if (entry_is_of_past(db->engine, found.entry)) {
+        db_evict_entry(space, found.hash, found.slot);
+        found.slot.ref = NULL;
+        found.entry = NULL;
     }
     return found;
 }
@@ -315,6 +319,12 @@ struct entry *db_set_expiry(
     return space_replace(space, slot, &spec, LINK_SAME);
 }
 
+struct entry *db_set_tag(struct db *db, struct entry *entry, struct bytes tag)
+{
+    space_retag(db->space, entry, ttl_rule_id(tag));
+    return entry;
+}
+
 /* Writes `spec` (value, kind, codec, expiry) at `to`, replacing what is
  * there; a dirty hot or cold entry. */
 static void put_copy(struct db *target, struct bytes to,
@@ -341,6 +351,7 @@ void db_copy(struct db *db, struct bytes from, struct db *target,
     check(found.entry != NULL && !entry_is_dry(found.entry));
     struct entry_spec spec;
     entry_describe(found.entry, &spec);
+    spec.tag = shelf_of(db->engine, found.entry)->tag;
     /* The arena never moves what it holds, so the borrowed value stays good
      * while `to` is replaced; `from` and `to` differ. */
     if (spec.blob != NULL) {

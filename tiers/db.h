@@ -109,6 +109,10 @@ bool db_delete(struct db *db, struct bytes key, int64_t now_ms);
  * the entry, which may have moved. */
 struct entry *db_set_expiry(
     struct db *db, struct entry *entry, int64_t expiry_ms);
+/* Gives a hot entry that was just written the lifetimes of a tag: of the
+ * ttl-rule of its namespace for it, if there is one. The next write that does
+ * not keep the expiry takes it off. Returns the entry. */
+struct entry *db_set_tag(struct db *db, struct entry *entry, struct bytes tag);
 /* Makes the entry look as if it was last used `idle_s` seconds ago, or as if
  * it had been used so often that OBJECT FREQ answers about `frequency` (0 to
  * 255); negative: as it is. */

@@ -62,12 +62,16 @@ struct entry *db_put(
     uint64_t hash = db_hash(db, spec->key);
     struct index_slot slot = index_find(&space->index, hash, spec->key);
     struct entry *entry = NULL;
+    bool keeps_tag = expiry_ms == DB_KEEP_EXPIRY;
     engine->now_ms = now_ms;
     if (slot.ref != NULL) {
         entry = arena_at(&engine->arena, *slot.ref);
         int64_t old_ms = entry_expiry_of(entry);
         if (old_ms != 0 && old_ms <= now_ms) {
             db_expire_entry(space, hash, slot);
+            entry = NULL;
+        } else if (entry_is_of_past(engine, entry)) {
+            db_evict_entry(space, hash, slot);
             entry = NULL;
         } else if (expiry_ms == DB_KEEP_EXPIRY) {
             expiry_ms = old_ms;
@@ -95,6 +99,9 @@ struct entry *db_put(
     spec->access = access_next(engine, entry->access);
     spec->bits |= entry->bits & (ENTRY_QUEUED | ENTRY_PINNED);
     entry = space_replace(space, slot, spec, LINK_HEAD);
+    if (!keeps_tag && shelf_of(engine, entry)->tag != 0) {
+        space_retag(space, entry, 0);
+    }
     item_arrived(engine, entry);
     return entry;
 }
@@ -112,8 +119,10 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
         return NULL;
     }
     struct entry *entry = arena_at(&engine->arena, *slot.ref);
-    struct namespace *namespace = shelf_of(engine, entry)->namespace;
-    if (entry_tier_of(entry) != TIER_HOT ||
+    const struct shelf *shelf = shelf_of(engine, entry);
+    struct namespace *namespace = shelf->namespace;
+    if (entry_tier_of(entry) != TIER_HOT || shelf->tag != 0 ||
+        entry_is_of_past(engine, entry) ||
         namespace->policy.default_ttl_ms != 0 ||
         (entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_OUTSIDE))) {
         return NULL;

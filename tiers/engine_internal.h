@@ -33,6 +33,10 @@ struct shelf {
     uint16_t number;                 /* in engine->shelves, in struct entry */
     uint8_t eviction;                /* enum namespace_eviction */
     bool links_dry;                  /* dry entries are in a list too */
+    bool renewed;                    /* another one has taken its place */
+    uint32_t tag;                    /* of its entries, 0: none */
+    uint32_t schema_version;         /* they were written under */
+    int64_t unread_ms[3];            /* as in struct policy, by its tag */
     struct lru hot, cold, dry;
     struct lru sinking; /* cold entries whose record is on its way to disk */
     /* LFU: hot entries by frequency; S3-FIFO: the main queue, while `hot` is
@@ -234,6 +238,19 @@ void space_retire(struct space *space);
  * other rules: puts it where it belongs. */
 void space_rehome(struct space *space, uint32_t ref);
 
+/* The entry goes to the shelf of a tag. */
+void space_retag(struct space *space, struct entry *entry, uint32_t tag);
+/* Was the entry written under another schema version than its namespace has
+ * now? Then it is as good as absent, and will be removed. Only asked while
+ * keys are on their way to their namespaces. */
+bool entry_is_outdated(const struct engine *engine, const struct entry *entry);
+static inline bool entry_is_of_past(
+    const struct engine *engine, const struct entry *entry)
+{
+    return __builtin_expect(engine->namespaces.rehome.running, 0) &&
+           entry_is_outdated(engine, entry);
+}
+
 /* Another expiry for an entry that has one and goes on having one. */
 void space_move_expiry(
     struct space *space, struct entry *entry, int64_t expiry_ms);
@@ -263,8 +280,12 @@ static inline bool namespace_is_over(
 
 /* ---- shelf.c ---- */
 
-/* The shelf of a namespace in a space, created when there is none. */
-struct shelf *shelf_for(struct space *space, struct namespace *namespace);
+/* The shelf of a namespace in a space for entries with a tag (0: none),
+ * created when there is none. A tag without a rule is none. */
+struct shelf *shelf_for(
+    struct space *space, struct namespace *namespace, uint32_t tag);
+/* The policy's rule for a tag, or NULL. */
+const struct tag_policy *policy_tag(const struct policy *policy, uint32_t tag);
 void shelf_destroy(struct shelf *shelf);
 /* Its entries are nobody's: the database was flushed. */
 void shelf_leave_namespace(struct shelf *shelf);

@@ -54,6 +54,7 @@ struct entry_spec {
     int64_t expiry_ms;
     uint64_t id;
     uint32_t access;
+    uint32_t tag; /* of a new entry: which of its namespace's shelves */
     uint16_t shelf;
     uint16_t bits; /* kind, tier, codec, and the state bits to keep */
 };

@@ -31,6 +31,26 @@ struct load {
     char text[GROUP * 1024]; /* the group's keys */
 };
 
+/* Written under another schema version than its namespace has now. It is as
+ * good as deleted, and must not come back under the old one either. */
+static bool is_of_past(const struct load *load, const struct load_row *row)
+{
+    const struct namespace *namespace =
+        namespace_find(load->engine, row->record.key);
+    return namespace->policy.schema_version != row->record.schema_version;
+}
+
+static void discard(const struct load_row *row, struct index_slot slot)
+{
+    struct space *space = row->space;
+    if (slot.ref != NULL) {
+        log_count_entry(
+            space->engine, arena_at(&space->engine->arena, *slot.ref), -1);
+        space_remove(space, row->hash, slot);
+    }
+    log_mark(space, MARK_DEAD, row->id, row->hash, 0);
+}
+
 static void load_value(struct load *load, const struct load_row *row)
 {
     struct engine *engine = load->engine;
@@ -40,18 +60,27 @@ static void load_value(struct load *load, const struct load_row *row)
         .record_bytes = row->stored_bytes,
         .expiry_ms = row->record.expiry_ms,
         .id = row->id,
+        .tag = row->record.tag,
         .access = access_new(engine->now_ms),
         .bits = entry_with_tier((uint16_t)row->record.kind, TIER_DRY),
     };
     struct index_slot slot =
         index_find(&space->index, row->hash, row->record.key);
-    const struct entry *entry = NULL;
+    struct entry *entry = NULL;
+    if (is_of_past(load, row)) {
+        discard(row, slot);
+        return;
+    }
     if (slot.ref == NULL) {
         entry = space_insert(space, row->hash, &spec);
     } else {
         entry = arena_at(&engine->arena, *slot.ref);
         log_count_entry(space->engine, entry, -1);
         entry = space_replace(space, slot, &spec, LINK_SAME);
+        entry_set_id(entry, 0); /* while it moves it is counted nowhere */
+        space_retag(space, entry, row->record.tag);
+        entry = arena_at(&engine->arena, *slot.ref);
+        entry_set_id(entry, row->id);
     }
     log_count_entry(space->engine, entry, 1);
 }
@@ -105,7 +134,8 @@ static void collect(
         return;
     }
     /* Keys are not counted: an entry's own key is no record's waste. */
-    load->engine->log.total_bytes -= row->record.key.size;
+    load->engine->log.total_bytes -=
+        row->record.key.size + record_extra_bytes(&row->record);
     row->space = space_by_keyspace(load->engine, row->record.keyspace);
     if (row->space == NULL) {
         return; /* of a database that was flushed */

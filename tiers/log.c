@@ -135,7 +135,8 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct engine *engine = space->engine;
     struct scratch scratch = {0};
-    struct namespace *namespace = shelf_of(engine, entry)->namespace;
+    const struct shelf *shelf = shelf_of(engine, entry);
+    struct namespace *namespace = shelf->namespace;
     const struct value *live = entry_live(entry);
     bool large = live != NULL && value_encoded_bytes(live) > LIVE_MAX_BYTES;
     struct record record = {
@@ -143,6 +144,8 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
         .codec = entry_codec(entry),
         .keyspace = space->keyspace,
         .expiry_ms = entry_expiry_of(entry),
+        .tag = shelf->tag,
+        .schema_version = shelf->schema_version,
         .key = entry_key_of(entry),
         .payload = large ? bytes_of(NULL, 0) : entry_payload(entry, &scratch),
     };

@@ -107,15 +107,37 @@ static int64_t time_above(const struct namespace_setting *setting,
 }
 
 static void resolve_lifetimes(
-    struct policy *policy, const struct namespace_setting *setting)
+    int64_t unread_ms[3], const struct namespace_setting *setting)
 {
     static const enum namespace_option options[] = {
         NAMESPACE_HOT_TTL, NAMESPACE_COLD_TTL, NAMESPACE_DRY_TTL};
     int64_t above_ms = 0;
     for (unsigned tier = 0; tier < 3; tier++) {
         int64_t ttl_ms = tier_ttl(setting, options[tier], (enum tier)tier);
-        policy->unread_ms[tier] = ttl_ms == 0 ? 0 : above_ms + ttl_ms;
+        unread_ms[tier] = ttl_ms == 0 ? 0 : above_ms + ttl_ms;
         above_ms = time_above(setting, options[tier], above_ms);
+    }
+}
+
+/* A tag's lifetimes are as if they had been given to the namespace. */
+static void resolve_tags(
+    struct policy *policy, const struct namespace_setting *setting)
+{
+    static const enum namespace_option options[] = {
+        NAMESPACE_HOT_TTL, NAMESPACE_COLD_TTL, NAMESPACE_DRY_TTL};
+    const struct ttl_rules *rules = &setting->options.rules;
+    policy->tag_count = rules->count;
+    for (unsigned i = 0; i < rules->count; i++) {
+        struct namespace_setting tagged = *setting;
+        for (unsigned tier = 0; tier < 3; tier++) {
+            if ((rules->rules[i].given >> tier) & 1) {
+                tagged.options.value[options[tier]] =
+                    rules->rules[i].ttl_ms[tier];
+                tagged.options.given |= UINT64_C(1) << options[tier];
+            }
+        }
+        policy->tags[i].tag = rules->rules[i].id;
+        resolve_lifetimes(policy->tags[i].unread_ms, &tagged);
     }
 }
 
@@ -139,11 +161,13 @@ static struct policy resolve(
         .codec = (enum codec)value[NAMESPACE_COMPRESSION],
         .codec_level = (int)value[NAMESPACE_COMPRESSION_LEVEL],
         .pack_min_bytes = (size_t)value[NAMESPACE_COMPRESSION_MIN_SIZE],
+        .schema_version = (uint32_t)value[NAMESPACE_SCHEMA_VERSION],
         .mget_touch = value[NAMESPACE_MGET_TOUCH] != 0,
         .max_item_bytes = (size_t)limit(value[NAMESPACE_MAX_ITEM_SIZE]),
         .ram_only_below = ram_only_below(&setting->options),
     };
-    resolve_lifetimes(&policy, setting);
+    resolve_lifetimes(policy.unread_ms, setting);
+    resolve_tags(&policy, setting);
     if (is_default && !given) {
         policy.eviction = policy_eviction(engine->options.policy);
     }
@@ -158,7 +182,10 @@ static struct policy resolve(
 static bool needs_new_shelves(const struct policy *a, const struct policy *b)
 {
     return a->eviction != b->eviction ||
-           policy_links_dry(a) != policy_links_dry(b);
+           policy_links_dry(a) != policy_links_dry(b) ||
+           a->schema_version != b->schema_version ||
+           a->tag_count != b->tag_count ||
+           memcmp(a->tags, b->tags, a->tag_count * sizeof *a->tags) != 0;
 }
 
 static void renew_shelves(struct engine *engine, struct namespace *namespace)
@@ -166,6 +193,7 @@ static void renew_shelves(struct engine *engine, struct namespace *namespace)
     for (struct shelf *shelf = namespace->shelves; shelf != NULL;
          shelf = shelf->next_of_namespace) {
         struct space *space = shelf->space;
+        shelf->renewed = true;
         if (space->shelves[namespace->number] == shelf) {
             space->shelves[namespace->number] = NULL;
         }
@@ -337,6 +365,13 @@ int64_t engine_default_expiry(
     return ttl_ms == 0 ? 0 : now_ms + ttl_ms;
 }
 
+bool engine_knows_tag(
+    const struct engine *engine, struct bytes key, struct bytes tag)
+{
+    return policy_tag(&namespace_find(engine, key)->policy, ttl_rule_id(tag)) !=
+           NULL;
+}
+
 bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
     struct namespace_stats *stats)
 {
@@ -457,7 +492,9 @@ static void drop_empty_shelves(struct engine *engine)
             continue;
         }
         unsigned place = shelf->namespace->number;
-        if (shelf->namespace->gone || shelf->space->shelves[place] != shelf) {
+        bool in_use = shelf->tag != 0 ? !shelf->renewed
+                                      : shelf->space->shelves[place] == shelf;
+        if (shelf->namespace->gone || !in_use) {
             shelf_destroy(shelf);
         }
     }

@@ -9,6 +9,7 @@
 #define LARDER_TIERS_NAMESPACE_H
 
 #include "tiers/engine.h"
+#include "tiers/ttl_rule.h"
 
 #define NAMESPACES_MAX 1000
 #define NAMESPACE_PREFIX_MAX 512
@@ -38,6 +39,7 @@ enum namespace_eviction {
 struct namespace_options {
     int64_t value[NAMESPACE_OPTION_COUNT];
     uint64_t given; /* a bit an option: set, not the default */
+    struct ttl_rules rules;
 };
 
 /* Nothing given, the built-in defaults. */
@@ -101,6 +103,10 @@ struct bytes engine_namespace_of(const struct engine *engine, struct bytes key);
 /* The expiry that a write at `key` gets when it names none; 0: none. */
 int64_t engine_default_expiry(
     const struct engine *engine, struct bytes key, int64_t now_ms);
+
+/* Whether the namespace of `key` has a ttl-rule for the tag. */
+bool engine_knows_tag(
+    const struct engine *engine, struct bytes key, struct bytes tag);
 
 /* `eviction none`: is there a namespace that may refuse writes? And may one
  * that brings `size_bytes` be made at `key`? Not when the last tier of the

@@ -17,6 +17,12 @@ struct policy {
     enum codec codec;
     int codec_level; /* 0: the codec's own default */
     size_t pack_min_bytes;
+    uint32_t schema_version;
+    unsigned tag_count;
+    struct tag_policy {
+        uint32_t tag;
+        int64_t unread_ms[3];
+    } tags[TTL_RULES_MAX];
     size_t max_item_bytes; /* larger values are kept in dry; SIZE_MAX: none */
     size_t ram_only_below; /* smaller values are never on disk; 0: none */
 };

@@ -23,7 +23,7 @@ static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU},
     {"ttl", EVICTION_TTL}, {"s3-fifo", EVICTION_S3_FIFO},
     {"none", EVICTION_NONE}, {NULL, 0}};
 
-enum option_kind { OF_BYTES, OF_COUNT, OF_DURATION, OF_WORD, OF_SET };
+enum option_kind { OF_BYTES, OF_COUNT, OF_DURATION, OF_WORD, OF_SET, OF_RULES };
 
 struct row {
     const char *name;
@@ -37,6 +37,9 @@ struct row {
 #define AS_BYTES OF_BYTES, NULL, "a size such as 64mb"
 #define AS_COUNT OF_COUNT, NULL, "a number"
 #define AS_DURATION OF_DURATION, NULL, "a duration such as 500ms, 4s or 3m"
+#define AS_RULES                                                               \
+    OF_RULES, NULL,                                                            \
+        "rules such as \"tag hot-ttl 1h dry-ttl 7d; other cold-ttl 2h\""
 #define AS_YESNO OF_WORD, yesno_choices, "yes or no"
 #define AS_CODEC OF_WORD, codec_choices, "one of none, lz4, zstd and zlib"
 #define AS_TIERS OF_SET, tiers_choices, "some of hot, cold and dry"
@@ -105,6 +108,7 @@ static bool parse_value(const struct row *row, const char *text, int64_t *value)
     case OF_BYTES:
         return unit_parse_bytes(text, value);
     case OF_COUNT:
+    case OF_RULES: /* only their number: see parse_rules */
         return unit_parse_count(text, value);
     case OF_DURATION:
         return unit_parse_duration(text, value);
@@ -138,12 +142,14 @@ static void format_word(
     snprintf(out, size, "%s", choices->name);
 }
 
-#define VALUE_TEXT_BYTES 64
+#define VALUE_TEXT_BYTES TTL_RULES_TEXT_BYTES
 _Static_assert(VALUE_TEXT_BYTES >= UNIT_TEXT_BYTES, "any value fits");
 
-static void format_value(
-    const struct row *row, int64_t value, char out[VALUE_TEXT_BYTES])
+static void format_value(const struct namespace_options *options,
+    unsigned option, char out[VALUE_TEXT_BYTES])
 {
+    const struct row *row = &rows[option];
+    int64_t value = options->value[option];
     switch (row->kind) {
     case OF_BYTES:
         unit_format_bytes(value, out);
@@ -159,6 +165,9 @@ static void format_value(
         return;
     case OF_SET:
         format_set(row->choices, value, out, VALUE_TEXT_BYTES);
+        return;
+    case OF_RULES:
+        ttl_rules_format(&options->rules, out);
         return;
     }
 }
@@ -183,6 +192,14 @@ static int find_row(const char *name)
     return -1;
 }
 
+static bool parse_rules(
+    struct namespace_options *options, const char *text, int64_t *count)
+{
+    bool good = ttl_rules_parse(&options->rules, text);
+    *count = options->rules.count;
+    return good;
+}
+
 /* One option at the beginning of `words`. How many words it took, or 0. */
 static int parse_option(struct namespace_options *options, char *const *words,
     int count, char *reason)
@@ -203,10 +220,14 @@ static int parse_option(struct namespace_options *options, char *const *words,
     if (strcasecmp(words[1], "default") == 0) {
         check(parse_value(row, row->initial, &options->value[number]));
         options->given &= ~(UINT64_C(1) << number);
+        if (row->kind == OF_RULES) {
+            options->rules.count = 0;
+        }
         return 2;
     }
-    if (!parse_value(row, words[1], &value) || value < row->low ||
-        value > row->high) {
+    bool good = row->kind == OF_RULES ? parse_rules(options, words[1], &value)
+                                      : parse_value(row, words[1], &value);
+    if (!good || value < row->low || value > row->high) {
         snprintf(reason, NAMESPACE_REASON_BYTES,
             "option '%s': '%.64s' is not %s", row->name, words[1], row->wanted);
         return 0;
@@ -245,6 +266,9 @@ void namespace_options_merge(struct namespace_options *merged,
         if (!is_given(options, i)) {
             merged->value[i] = defaults->value[i];
         }
+    }
+    if (!is_given(options, NAMESPACE_TTL_RULE)) {
+        merged->rules = defaults->rules;
     }
     merged->given |= defaults->given;
 }
@@ -320,22 +344,23 @@ char *namespace_option_text(
     const struct namespace_options *options, enum namespace_option option)
 {
     char text[VALUE_TEXT_BYTES];
-    format_value(&rows[option], options->value[option], text);
+    format_value(options, option, text);
     return xstrdup(text);
 }
 
 char *namespace_options_text(const struct namespace_options *options)
 {
-    size_t size = NAMESPACE_OPTION_COUNT * (VALUE_TEXT_BYTES + 32) + 1;
+    size_t size = NAMESPACE_OPTION_COUNT * (size_t)128 + VALUE_TEXT_BYTES;
     char *all = xmalloc(size);
     size_t used = 0;
     all[0] = '\0';
     for (unsigned i = 0; i < NAMESPACE_OPTION_COUNT; i++) {
         char text[VALUE_TEXT_BYTES];
         if (is_given(options, i)) {
-            format_value(&rows[i], options->value[i], text);
-            used += (size_t)snprintf(all + used, size - used, "%s%s %s",
-                used > 0 ? " " : "", rows[i].name, text);
+            const char *quote = rows[i].kind == OF_RULES ? "\"" : "";
+            format_value(options, i, text);
+            used += (size_t)snprintf(all + used, size - used, "%s%s %s%s%s",
+                used > 0 ? " " : "", rows[i].name, quote, text, quote);
         }
     }
     return all;

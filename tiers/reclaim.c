@@ -130,6 +130,8 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
             .kind = entry_kind(entry),
             .codec = entry_codec(entry),
             .keyspace = row->keyspace,
+            .tag = shelf_of(engine, entry)->tag,
+            .schema_version = shelf_of(engine, entry)->schema_version,
             .key = entry_key_of(entry),
             .payload = entry_payload(entry, &scratch),
             .damaged = entry_is_dry(entry),

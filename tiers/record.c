@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #define FLAG_INLINE 1
+#define FLAG_EXTRA 2
 #define SUM_OFFSET 4
 #define SUMMED_OFFSET 8
 #define MARKS_OFFSET 12
@@ -33,9 +34,16 @@ bool record_is_inline(size_t payload_bytes)
     return payload_bytes <= RECORD_INLINE_MAX_BYTES;
 }
 
+size_t record_extra_bytes(const struct record *record)
+{
+    return record->tag != 0 || record->schema_version != 0 ? RECORD_EXTRA_BYTES
+                                                           : 0;
+}
+
 size_t record_row_bytes(const struct record *record)
 {
-    size_t size = RECORD_HEADER_BYTES + record->key.size;
+    size_t size =
+        RECORD_HEADER_BYTES + record_extra_bytes(record) + record->key.size;
     if (record_is_inline(record->payload.size)) {
         size += record->payload.size;
     }
@@ -53,13 +61,18 @@ void record_write(const struct record *record, char *out)
     out[0] = ROW_VALUE;
     out[1] = (char)record->kind;
     out[2] = (char)record->codec;
-    out[3] = in_row ? FLAG_INLINE : 0;
+    size_t extra = record_extra_bytes(record);
+    out[3] = (char)((in_row ? FLAG_INLINE : 0) | (extra > 0 ? FLAG_EXTRA : 0));
     put(out, 8, &record->keyspace, 4);
     put(out, 12, &key_size, 4);
     put(out, 16, &record->expiry_ms, 8);
     put(out, 24, &sum, 8);
-    put(out, RECORD_HEADER_BYTES, record->key.data, key_size);
-    size_t end = RECORD_HEADER_BYTES + record->key.size;
+    if (extra > 0) {
+        put(out, RECORD_HEADER_BYTES, &record->tag, 4);
+        put(out, RECORD_HEADER_BYTES + 4, &record->schema_version, 4);
+    }
+    put(out, RECORD_HEADER_BYTES + extra, record->key.data, key_size);
+    size_t end = RECORD_HEADER_BYTES + extra + record->key.size;
     if (in_row && record->payload.size > 0) {
         put(out, end, record->payload.data, record->payload.size);
     }
@@ -75,24 +88,30 @@ bool record_parse(struct bytes row, struct record *record)
     }
     get(row, SUM_OFFSET, &sum, sizeof sum);
     get(row, 12, &key_size, sizeof key_size);
-    size_t end = RECORD_HEADER_BYTES + (size_t)key_size;
     unsigned kind = (unsigned char)row.data[1];
     unsigned codec = (unsigned char)row.data[2];
     unsigned flags = (unsigned char)row.data[3];
+    size_t extra = (flags & FLAG_EXTRA) ? RECORD_EXTRA_BYTES : 0;
+    size_t end = RECORD_HEADER_BYTES + extra + (size_t)key_size;
     if (end > row.size || header_sum(row.data, end) != sum ||
-        kind >= KIND_COUNT || codec > CODEC_ZLIB || flags > FLAG_INLINE) {
+        kind >= KIND_COUNT || codec > CODEC_ZLIB ||
+        flags > (FLAG_INLINE | FLAG_EXTRA)) {
         return false;
     }
     *record = (struct record){
         .kind = (enum kind)kind,
         .codec = (enum codec)codec,
-        .key = bytes_of(row.data + RECORD_HEADER_BYTES, key_size),
+        .key = bytes_of(row.data + RECORD_HEADER_BYTES + extra, key_size),
         .payload_inline = flags & FLAG_INLINE,
         .payload = bytes_of(row.data + end, row.size - end),
     };
     get(row, 8, &record->keyspace, 4);
     get(row, 16, &record->expiry_ms, 8);
     get(row, 24, &record->payload_sum, 8);
+    if (extra > 0) {
+        get(row, RECORD_HEADER_BYTES, &record->tag, 4);
+        get(row, RECORD_HEADER_BYTES + 4, &record->schema_version, 4);
+    }
     return record->payload_inline || record->payload.size == 0;
 }
 

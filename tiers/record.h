@@ -4,13 +4,14 @@
  *          1  kind        u8   enum kind: part of the format
  *          2  codec       u8   enum codec
  *          3  flags       u8   1: the payload is inline, behind the key
+ *                              2: tag and schema version are there
  *          4  header_sum  u32  XXH3 (low half) of bytes 8 .. end of the key,
  *                              or of all marks, seeded with bytes 0 .. 3
  *          8  keyspace    u32  which database's life it belongs to
  *         12  key_size    u32
  *         16  expiry_ms   i64  0: none
  *         24  payload_sum u64  XXH3 of the payload
- *         32  key bytes, [payload bytes]
+ *         32  [tag u32, schema_version u32], key bytes, [payload bytes]
  *
  * A marks row instead has at 8 an u32 count, then that many marks of
  * 28 bytes: what happened to older records since. Little endian.
@@ -23,6 +24,7 @@
 #include "tiers/entry.h"
 
 #define RECORD_HEADER_BYTES 32
+#define RECORD_EXTRA_BYTES 8
 /* Payloads up to this size lie in the header row itself. */
 #define RECORD_INLINE_MAX_BYTES 256
 #define RECORD_MARK_BYTES 28
@@ -35,6 +37,7 @@ struct record {
     enum codec codec;
     uint32_t keyspace;
     int64_t expiry_ms;
+    uint32_t tag, schema_version;
     struct bytes key;
     struct bytes payload; /* when inline or given; else empty */
     bool payload_inline;
@@ -54,6 +57,8 @@ struct mark {
 /* Size of the row record_write will make; the payload is inline when small. */
 size_t record_row_bytes(const struct record *record);
 bool record_is_inline(size_t payload_bytes);
+/* RECORD_EXTRA_BYTES, or 0 when the row does without. */
+size_t record_extra_bytes(const struct record *record);
 /* Writes the row (computing the sums) into `out`. */
 void record_write(const struct record *record, char *out);
 /* Reads a value row; key and payload borrow from it. False: damaged. */

@@ -40,6 +40,26 @@ bool policy_links_dry(const struct policy *policy)
            policy->unread_ms[TIER_DRY] != 0;
 }
 
+const struct tag_policy *policy_tag(const struct policy *policy, uint32_t tag)
+{
+    for (unsigned i = 0; i < policy->tag_count; i++) {
+        if (policy->tags[i].tag == tag) {
+            return &policy->tags[i];
+        }
+    }
+    return NULL;
+}
+
+/* Made anew when the rules of its tag change. */
+static void set_tag(
+    struct shelf *shelf, const struct policy *policy, uint32_t tag)
+{
+    shelf->tag = tag;
+    memcpy(shelf->unread_ms, policy_tag(policy, tag)->unread_ms,
+        sizeof shelf->unread_ms);
+    shelf->links_dry |= shelf->unread_ms[TIER_DRY] != 0;
+}
+
 static struct shelf *shelf_create(
     struct space *space, struct namespace *namespace, unsigned number)
 {
@@ -50,6 +70,7 @@ static struct shelf *shelf_create(
     shelf->number = (uint16_t)number;
     shelf->eviction = (uint8_t) namespace->policy.eviction;
     shelf->links_dry = policy_links_dry(&namespace->policy);
+    shelf->schema_version = namespace->policy.schema_version;
     if (shelf->eviction == EVICTION_LFU) {
         shelf->more = xcalloc(FREQUENCIES, sizeof *shelf->more);
     } else if (shelf->eviction == EVICTION_S3_FIFO) {
@@ -77,16 +98,39 @@ static void make_place(struct space *space, unsigned number)
     space->shelf_capacity = capacity;
 }
 
-struct shelf *shelf_for(struct space *space, struct namespace *namespace)
+static struct shelf *tagged_shelf(
+    struct space *space, struct namespace *namespace, uint32_t tag)
+{
+    struct shelf *shelf = namespace->shelves;
+    while (shelf != NULL &&
+           (shelf->space != space || shelf->tag != tag || shelf->renewed)) {
+        shelf = shelf->next_of_namespace;
+    }
+    unsigned number = shelf == NULL ? free_number(space->engine) : 0;
+    if (shelf == NULL && number < NUMBERS_FOR_ALL) {
+        shelf = shelf_create(space, namespace, number);
+        set_tag(shelf, &namespace->policy, tag);
+    }
+    return shelf;
+}
+
+struct shelf *shelf_for(
+    struct space *space, struct namespace *namespace, uint32_t tag)
 {
     struct engine *engine = space->engine;
     unsigned place = namespace->number;
+    if (tag != 0 && policy_tag(&namespace->policy, tag) != NULL) {
+        struct shelf *shelf = tagged_shelf(space, namespace, tag);
+        if (shelf != NULL) {
+            return shelf;
+        }
+    }
     if (place < space->shelf_capacity && space->shelves[place] != NULL) {
         return space->shelves[place];
     }
     unsigned number = free_number(engine);
     if (number >= NUMBERS_FOR_ALL && namespace != engine->namespaces.fallback) {
-        return shelf_for(space, engine->namespaces.fallback);
+        return shelf_for(space, engine->namespaces.fallback, 0);
     }
     make_place(space, place);
     space->shelves[place] = shelf_create(space, namespace, number);
@@ -282,7 +326,8 @@ void shelf_relink(
     }
     struct lru *list = shelf_list(shelf, entry);
     bool stays = where == LINK_SAME || !moves_on_use(shelf);
-    if (stays && list != NULL && list == shelf_list(shelf, old)) {
+    if (stays && list != NULL && old->shelf == entry->shelf &&
+        list == shelf_list(shelf, old)) {
         lru_substitute(list, arena, old_ref, ref);
     } else {
         shelf_unlink(engine, old_ref);

@@ -11,7 +11,7 @@ struct space *space_create(struct engine *engine, struct db *db)
     index_init(
         &space->index, &engine->arena, engine->secret, &engine->index_bytes);
     wheel_init(&space->wheel, engine->now_ms);
-    shelf_for(space, engine->namespaces.fallback);
+    shelf_for(space, engine->namespaces.fallback, 0);
     return space;
 }
 
@@ -74,7 +74,8 @@ struct entry *space_insert(
     struct space *space, uint64_t hash, const struct entry_spec *spec)
 {
     struct engine *engine = space->engine;
-    struct shelf *shelf = shelf_for(space, namespace_find(engine, spec->key));
+    struct shelf *shelf =
+        shelf_for(space, namespace_find(engine, spec->key), spec->tag);
     uint32_t ref = make_entry(shelf, spec);
     struct entry *entry = arena_at(&engine->arena, ref);
     shelf_link(engine, ref);
@@ -155,12 +156,12 @@ static void reshelve(struct engine *engine, struct shelf *shelf, uint32_t ref)
     shelf_count(engine, ref, 1);
 }
 
-void space_rehome(struct space *space, uint32_t ref)
+static void move_to_shelf(struct space *space, uint32_t ref, uint32_t tag)
 {
     struct engine *engine = space->engine;
     struct entry *entry = arena_at(&engine->arena, ref);
     struct shelf *shelf =
-        shelf_for(space, namespace_find(engine, entry_key_of(entry)));
+        shelf_for(space, namespace_find(engine, entry_key_of(entry)), tag);
     bool recorded = entry_id_of(entry) != 0;
     if (shelf == shelf_of(engine, entry)) {
         return;
@@ -180,6 +181,31 @@ void space_rehome(struct space *space, uint32_t ref)
     }
     if (recorded) {
         log_count_entry(engine, entry, 1);
+    }
+}
+
+void space_retag(struct space *space, struct entry *entry, uint32_t tag)
+{
+    move_to_shelf(space, arena_ref(&space->engine->arena, entry), tag);
+}
+
+bool entry_is_outdated(const struct engine *engine, const struct entry *entry)
+{
+    const struct namespace *namespace =
+        namespace_find(engine, entry_key_of(entry));
+    return shelf_of(engine, entry)->schema_version !=
+           namespace->policy.schema_version;
+}
+
+void space_rehome(struct space *space, uint32_t ref)
+{
+    struct engine *engine = space->engine;
+    const struct entry *entry = arena_at(&engine->arena, ref);
+    if (entry_is_outdated(engine, entry)) {
+        uint64_t hash = space_hash(space, entry);
+        db_evict_entry(space, hash, index_find_ref(&space->index, hash, ref));
+    } else {
+        move_to_shelf(space, ref, shelf_of(engine, entry)->tag);
     }
 }
 

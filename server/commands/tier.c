@@ -177,6 +177,10 @@ void cmd_tier_help(struct request *request)
         "    Name the tier of <key>: hot, cold, dry or none.",
         "PROMOTE <key> [<key> ...]",
         "    Move values to the hot tier. Answers how many are there now.",
+        "SET <key> <value> TAG <tag> [<option of SET> ...]",
+        "    As SET; how long the value stays in its tiers is what a ttl-rule "
+        "of its",
+        "    namespace says of <tag>.",
         "STATS",
         "    Figures of the tiers, as in INFO TIERS.",
         NULL,

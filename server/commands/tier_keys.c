@@ -1,4 +1,4 @@
-/* TIER INTERN and TIER EXPIRED. */
+/* TIER SET, TIER INTERN and TIER EXPIRED. */
 #include <openssl/evp.h>
 
 #include "server/acl.h"
@@ -118,4 +118,38 @@ void cmd_tier_expired(struct request *request)
     }
     reply_integer(request->reply,
         (int64_t)engine_expired_waiting(request->engine, request->now_ms));
+}
+
+/* TIER SET key value TAG tag ...: SET without TAG and its tag, and then the
+ * lifetimes of the tag. */
+void cmd_tier_set(struct request *request)
+{
+    struct bytes key = request->argv[2];
+    if (!arg_is(request, 4, "tag")) {
+        error_syntax(request);
+        return;
+    }
+    if (!engine_knows_tag(request->engine, key, request->argv[5])) {
+        reply_error(request->reply,
+            "ERR the key's namespace has no ttl-rule for this tag");
+        return;
+    }
+    size_t options = (size_t)request->argc - 6;
+    struct bytes *words =
+        scratch_alloc(request->scratch, (3 + options) * sizeof(struct bytes));
+    memcpy(words, request->argv + 1, 3 * sizeof(struct bytes));
+    memcpy(words + 3, request->argv + 6, options * sizeof(struct bytes));
+    struct request inner = *request;
+    inner.argv = words;
+    inner.argc = request->argc - 3;
+    inner.arg_blobs =
+        request->arg_blobs == NULL ? NULL : request->arg_blobs + 1;
+    cmd_set(&inner);
+    if (inner.changes > request->changes) {
+        struct entry *entry = db_find(request->db, key, request->now_ms);
+        if (entry != NULL) {
+            db_set_tag(request->db, entry, request->argv[5]);
+        }
+    }
+    request->changes = inner.changes;
 }

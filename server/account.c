@@ -114,8 +114,9 @@ void account_run(struct request *request, uint64_t ticks)
     if (request->changes > 0) {
         engine_count_changes(request->engine, request->changes);
     }
-    if ((request->command->flags & CMD_WRITE) != 0 &&
-        writes_must_be_synced(server)) {
+    if (engine_take_through(request->engine) ||
+        ((request->command->flags & CMD_WRITE) != 0 &&
+            writes_must_be_synced(server))) {
         conn->flags |= CONN_OUTPUT_HELD;
     }
     if (!request->resumed) {

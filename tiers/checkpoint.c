@@ -32,9 +32,7 @@ bool engine_checkpoint_start(struct engine *engine, int64_t now_ms)
     engine->checkpoint.position = 0;
     engine->checkpoint.sequence = 0;
     engine->checkpoint.dirty_at_start = engine->counters.dirty_keys_since_save;
-    if (engine->options.durability != ENGINE_CHECKPOINTS) {
-        log_cut(engine); /* what is queued goes first, in its order */
-    }
+    log_cut(engine); /* what is queued goes first, in its order */
     return true;
 }
 

@@ -60,6 +60,7 @@ static void db_remove(
     if (id != 0) {
         log_count_entry(space->engine, entry, -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
+        log_wrote(shelf_of(engine, entry));
     }
     space_remove(space, hash, slot);
 }
@@ -306,6 +307,7 @@ struct entry *db_set_expiry(
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
         log_mark(space, MARK_EXPIRY, id, hash, expiry_ms);
+        log_wrote(shelf_of(engine, entry));
     } else {
         log_queue(space, entry, hash);
     }

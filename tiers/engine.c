@@ -267,6 +267,7 @@ void engine_cron(struct engine *engine, int64_t now_ms)
         engine->log.ops->stats(engine->log.store, &engine->log.stats);
     }
     reclaim_cron(engine);
+    fetch_retry_turn(engine);
     checkpoint_turn(engine, deadline_us);
     log_cron(engine);
     flush_reads(engine);

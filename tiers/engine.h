@@ -130,7 +130,11 @@ enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
  * the first unpin ends it. */
 void engine_pin(struct engine *engine, struct db *db, struct bytes key);
 void engine_unpin(struct engine *engine, struct db *db, struct bytes key);
-/* Durability `always`: calls back when everything written so far is synced.
+/* Was something written since the last call that must be synced before it is
+ * acknowledged, because its namespace says so (write-policy through)? */
+bool engine_take_through(struct engine *engine);
+/* Calls back when everything written so far that must be synced is: with
+ * durability `always` that is all, else what engine_take_through tells of.
  * False (waiter untouched) when there is nothing to wait for. */
 bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter);
 void engine_cancel(struct engine *engine, struct engine_waiter *waiter);

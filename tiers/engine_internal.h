@@ -130,7 +130,12 @@ struct log {
     /* Cuts are counted, because batches of moved records come between: a
      * write is synced when the cut that took it is. */
     uint64_t cuts, sealed_cut, synced_cut;
-    struct mark *marks; /* not yet in a batch */
+    uint64_t syncing_cut; /* the last cut that a sealed batch will sync */
+    uint64_t through_cut; /* of the last write that must be synced at once */
+    bool wrote_through;   /* there was one since engine_take_through */
+    bool behind;          /* something queued is to be synced when due */
+    int64_t cut_due_ms;   /* when what is queued must be on its way */
+    struct mark *marks;   /* not yet in a batch */
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */
     size_t queue_count, queue_capacity;
@@ -177,7 +182,8 @@ struct engine {
     struct log log;
     struct fetch *fetches; /* uthash by record id */
     struct fetch *late_fetches;
-    size_t fetch_bytes; /* reserved for values on their way up */
+    struct fetch *failed_fetches; /* to be tried again */
+    size_t fetch_bytes;           /* reserved for values on their way up */
     struct reclaim *reclaim;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
     uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
@@ -374,6 +380,13 @@ void log_move_record(struct space *space, const struct record *record,
 void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
     uint64_t hash, int64_t expiry_ms);
 void log_queue(struct space *space, struct entry *entry, uint64_t hash);
+/* A key of the shelf was written, or deleted, and the log knows: as its
+ * namespace wants it, it will be synced before that is acknowledged. */
+void log_wrote(const struct shelf *shelf);
+/* How long to wait after that many failures in a row, at most `limit_ms`: the
+ * longer the more there were, and some by chance. */
+int64_t log_retry_ms(
+    struct engine *engine, unsigned failures, int64_t limit_ms);
 /* Makes records of a batch's snapshots, packed where that pays, before it is
  * applied. Writer thread; `job` is the batch's. (log_encode.c) */
 void log_encode_snapshots(struct dry_job *job, struct dry_store *store);
@@ -446,6 +459,8 @@ void fetch_after_commit(struct engine *engine);
 /* Ends the fetches of records that will never be committed. */
 void fetch_after_abandon(struct engine *engine);
 void fetch_close(struct engine *engine);
+/* Reads that failed are tried again when it is time. */
+void fetch_retry_turn(struct engine *engine);
 /* Starts a round if there is much to take back. */
 void reclaim_cron(struct engine *engine);
 void reclaim_close(struct engine *engine);

@@ -27,7 +27,9 @@ struct fetch {
     struct record record; /* parsed by the reader; borrows from job.data */
     struct bytes payload;
     struct value *live;      /* decoded by the reader, or NULL */
-    struct fetch *late_next; /* waits for its record to be committed */
+    struct fetch *late_next; /* waits for its record to be committed, or */
+    int64_t retry_ms;        /* until then to be read again */
+    unsigned failures;
 };
 
 /* A sound value of its kind, brought to life where that is its form? */
@@ -173,6 +175,43 @@ void fetch_after_abandon(struct engine *engine)
     }
 }
 
+/* The disk may answer if it is asked again. Not when somebody blocks the loop
+ * for it. */
+static bool retry_later(struct fetch *fetch, struct namespace *namespace)
+{
+    struct engine *engine = fetch->engine;
+    const struct policy *policy = &namespace->policy;
+    engine->counters.store_errors++;
+    namespace->counters.store_errors++;
+    fetch->failures++;
+    if (fetch->failures >= policy->retry_attempts || engine->held) {
+        return false;
+    }
+    engine->counters.store_retries++;
+    namespace->counters.store_retries++;
+    fetch->retry_ms = engine->now_ms + log_retry_ms(engine, fetch->failures,
+                                           policy->retry_delay_ms);
+    fetch->late_next = engine->failed_fetches;
+    engine->failed_fetches = fetch;
+    free(fetch->job.data);
+    fetch->job.data = NULL;
+    return true;
+}
+
+void fetch_retry_turn(struct engine *engine)
+{
+    struct fetch **link = &engine->failed_fetches;
+    while (*link != NULL) {
+        struct fetch *fetch = *link;
+        if (engine->now_ms >= fetch->retry_ms) {
+            *link = fetch->late_next;
+            fetch_start(fetch);
+        } else {
+            link = &fetch->late_next;
+        }
+    }
+}
+
 static void report_damage(struct fetch *fetch, enum dry_result result)
 {
     struct engine *engine = fetch->engine;
@@ -211,8 +250,13 @@ static void on_fetched(struct dry_job *job)
     } else if (result == DRY_OK) {
         install(fetch, space, slot);
     } else {
+        struct entry *entry = arena_at(&engine->arena, *slot.ref);
         if (result == DRY_NOT_FOUND) {
             result = DRY_CORRUPT; /* the index knows better */
+        }
+        if (result == DRY_IO &&
+            retry_later(fetch, shelf_of(engine, entry)->namespace)) {
+            return;
         }
         report_damage(fetch, result);
     }
@@ -308,4 +352,5 @@ void fetch_close(struct engine *engine)
         free(fetch);
     }
     engine->late_fetches = NULL;
+    engine->failed_fetches = NULL;
 }

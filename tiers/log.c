@@ -24,14 +24,47 @@
 /* appendfsync everysec: a batch this often, made durable every second. */
 #define CUT_MS 100
 #define SYNC_MS 900
-#define RETRY_MIN_MS 100
-#define RETRY_MAX_MS 2000
-/* Failures in a row after which those who wait for a commit are told. */
-#define FAILURES_MAX 3
+#define RETRY_MIN_MS 200
 
-static bool writes_at_once(const struct engine *engine)
+/* ---- when what is written goes to disk ---- */
+
+/* After how many ms; -1: not before it sinks or is saved. */
+static int64_t write_delay_ms(const struct shelf *shelf)
 {
-    return engine->options.durability != ENGINE_CHECKPOINTS;
+    const struct engine *engine = shelf->space->engine;
+    const struct log *log = &engine->log;
+    int64_t write = shelf->namespace->policy.write;
+    switch (write) {
+    case WRITE_DEMOTE:
+        return -1;
+    case WRITE_THROUGH:
+        return 0;
+    case WRITE_SERVER:
+        if (engine->options.durability == ENGINE_CHECKPOINTS) {
+            return -1;
+        }
+        return log->last_cut_ms + CUT_MS > engine->now_ms
+                   ? log->last_cut_ms + CUT_MS - engine->now_ms
+                   : 0;
+    default:
+        return write;
+    }
+}
+
+void log_wrote(const struct shelf *shelf)
+{
+    struct log *log = &shelf->space->engine->log;
+    if (shelf->namespace->policy.write == WRITE_THROUGH && log->store != NULL) {
+        log->through_cut = log->cuts + 1; /* the next one */
+        log->wrote_through = true;
+    }
+}
+
+bool engine_take_through(struct engine *engine)
+{
+    bool wrote = engine->log.wrote_through;
+    engine->log.wrote_through = false;
+    return wrote;
 }
 
 /* ---- building a batch ---- */
@@ -193,10 +226,20 @@ void log_move_record(struct space *space, const struct record *record,
 void log_queue(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct log *log = &space->engine->log;
+    const struct shelf *shelf = shelf_of(space->engine, entry);
+    int64_t delay_ms = write_delay_ms(shelf);
     log->wrote_while_full |= log->full;
-    if ((entry->bits & ENTRY_QUEUED) || !writes_at_once(space->engine) ||
-        log->store == NULL) {
+    if (log->store == NULL || delay_ms < 0) {
         return;
+    }
+    log_wrote(shelf);
+    if (entry->bits & ENTRY_QUEUED) {
+        return;
+    }
+    log->behind |= shelf->namespace->policy.write > 0;
+    if (log->queue_count == 0 ||
+        space->engine->now_ms + delay_ms < log->cut_due_ms) {
+        log->cut_due_ms = space->engine->now_ms + delay_ms;
     }
     if (log->queue_count == log->queue_capacity) {
         log->queue_capacity = log->queue_capacity * 2 + 64;
@@ -382,6 +425,10 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     resolve_records(batch);
     batch->job.batch.sync = sync || engine->options.durability == ENGINE_ALWAYS;
+    if (batch->job.batch.sync) {
+        log->syncing_cut = log->cuts;
+        log->behind = false;
+    }
     batch->job.batch.keep_from = keep_from;
     batch->job.batch.frees = frees_room(batch, keep_from);
     log->removing |= keep_from != 0;
@@ -393,6 +440,15 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     log->last_sealed = batch;
     apply_next(engine);
+}
+
+int64_t log_retry_ms(struct engine *engine, unsigned failures, int64_t limit_ms)
+{
+    unsigned doublings = failures < 16 ? failures - 1 : 15;
+    int64_t delay_ms = (int64_t)RETRY_MIN_MS << doublings;
+    delay_ms = delay_ms < limit_ms ? delay_ms : limit_ms;
+    return delay_ms -
+           (int64_t)(engine_random(engine) % (uint64_t)(delay_ms / 4 + 1));
 }
 
 static void apply_failed(struct engine *engine, struct batch *batch)
@@ -410,11 +466,11 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     log->full = result == DRY_FULL;
     log->full_for_all = log->full && batch->job.batch.frees;
     engine->counters.store_errors++;
-    unsigned doublings = log->failures < 6 ? log->failures : 6;
-    int64_t delay_ms = RETRY_MIN_MS << doublings;
+    /* A batch is of all namespaces: the default one's policy. */
+    const struct policy *policy = &engine->namespaces.fallback->policy;
     log->failed_ms = engine->now_ms;
-    log->retry_ms = delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
-    if (log->full || log->failures >= FAILURES_MAX) {
+    log->retry_ms = log_retry_ms(engine, log->failures, policy->retry_delay_ms);
+    if (log->full || log->failures >= policy->retry_attempts) {
         log_abandon_sealed(engine);
         log->wrote_while_full = false;
         waiters_run(&engine->sync_waiters, cut, result);
@@ -523,9 +579,10 @@ static bool has_writes(const struct log *log)
 /* Deletions pass a full disk, so they go without what needs room. */
 static void seal_marks(struct engine *engine)
 {
+    bool through = engine->log.through_cut > engine->log.syncing_cut;
     append_marks(engine);
     engine->log.cuts++;
-    log_seal(engine, false, 0);
+    log_seal(engine, through, 0);
 }
 
 void log_turn(struct engine *engine)
@@ -542,22 +599,26 @@ void log_turn(struct engine *engine)
         }
         return;
     }
-    if (engine->options.durability == ENGINE_ALWAYS) {
+    bool through = log->through_cut > log->syncing_cut;
+    if (engine->options.durability == ENGINE_ALWAYS || through) {
         /* Group commit: whatever came while a batch was under way goes
          * into the next one. */
-        if (has_writes(log) && log->sealed == NULL) {
+        if ((has_writes(log) || through) && log->sealed == NULL) {
             log_cut(engine);
             log_seal(engine, true, 0);
         }
         return;
     }
     bool queue_large = log->queue_count >= BATCH_ROWS;
-    if (log->queue_count > 0 && log->sealed == NULL &&
-        (queue_large || is_due(engine, log->last_cut_ms, CUT_MS))) {
+    bool due = engine->now_ms >= log->cut_due_ms ||
+               engine->now_ms < log->last_cut_ms; /* the clock was set back */
+    bool sync = false;
+    if (log->queue_count > 0 && log->sealed == NULL && (queue_large || due)) {
         log_cut(engine);
+        sync = log->behind;
     }
     if (log->open != NULL && log->sealed == NULL) {
-        log_seal(engine, false, 0);
+        log_seal(engine, sync, 0);
     }
 }
 

@@ -75,6 +75,7 @@ void log_abandon_sealed(struct engine *engine)
         batch_free(batch);
     }
     log->last_sealed = NULL;
+    log->syncing_cut = log->synced_cut;
     log->sealed_bytes = 0;
     log->removing = false;
     log->removing_records = log->removing_bytes = 0;

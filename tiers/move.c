@@ -132,8 +132,16 @@ void engine_evict(
 bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter)
 {
     const struct log *log = &engine->log;
-    if (engine->options.durability != ENGINE_ALWAYS || log->store == NULL) {
+    if (log->store == NULL) {
         return false;
+    }
+    if (engine->options.durability != ENGINE_ALWAYS) {
+        if (log->through_cut <= log->synced_cut) {
+            return false;
+        }
+        waiter->after_id = log->through_cut;
+        waiters_add(&engine->sync_waiters, waiter);
+        return true;
     }
     /* What a full disk has refused was not this one's. */
     bool refused = log->full && !log->wrote_while_full;

@@ -33,6 +33,14 @@ enum namespace_eviction {
     EVICTION_NONE,
 };
 
+/* NAMESPACE_WRITE_POLICY: when what is written goes to disk. Above 0: that
+ * many ms later ("behind"). */
+enum namespace_write {
+    WRITE_THROUGH = -2, /* before it is acknowledged */
+    WRITE_DEMOTE = -1,  /* on its way down, at checkpoints, at the end */
+    WRITE_SERVER = 0,   /* as engine_options.durability says */
+};
+
 /* NAMESPACE_TIERS: a bit an enum tier. */
 #define TIERS_HAS(set, tier) (((set) >> (tier)) & 1)
 
@@ -87,6 +95,7 @@ struct namespace_counters {
     uint64_t demoted_hot_cold, demoted_cold_dry;
     uint64_t promoted_dry_cold, promoted_cold_hot;
     uint64_t compressed_raw_bytes, compressed_stored_bytes;
+    uint64_t store_errors, store_retries; /* of its reads */
 };
 struct namespace_stats {
     struct engine_tier_stats tier[3];

@@ -17,6 +17,9 @@ struct policy {
     enum codec codec;
     int codec_level; /* 0: the codec's own default */
     size_t pack_min_bytes;
+    int64_t write; /* enum namespace_write, or ms */
+    unsigned retry_attempts;
+    int64_t retry_delay_ms;
     uint32_t schema_version;
     unsigned tag_count;
     struct tag_policy {

@@ -16,6 +16,8 @@ struct choice {
 static const struct choice yesno_choices[] = {{"yes", 1}, {"no", 0}, {NULL, 0}};
 static const struct choice codec_choices[] = {{"none", CODEC_NONE},
     {"lz4", CODEC_LZ4}, {"zstd", CODEC_ZSTD}, {"zlib", CODEC_ZLIB}, {NULL, 0}};
+static const struct choice write_choices[] = {{"server", WRITE_SERVER},
+    {"demote", WRITE_DEMOTE}, {"through", WRITE_THROUGH}, {NULL, 0}};
 static const struct choice tiers_choices[] = {{"hot", 1 << TIER_HOT},
     {"cold", 1 << TIER_COLD}, {"dry", 1 << TIER_DRY}, {NULL, 0}};
 static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU},
@@ -23,7 +25,15 @@ static const struct choice eviction_choices[] = {{"lru", EVICTION_LRU},
     {"ttl", EVICTION_TTL}, {"s3-fifo", EVICTION_S3_FIFO},
     {"none", EVICTION_NONE}, {NULL, 0}};
 
-enum option_kind { OF_BYTES, OF_COUNT, OF_DURATION, OF_WORD, OF_SET, OF_RULES };
+enum option_kind {
+    OF_BYTES,
+    OF_COUNT,
+    OF_DURATION,
+    OF_WORD,
+    OF_SET,
+    OF_RULES,
+    OF_WRITE
+};
 
 struct row {
     const char *name;
@@ -37,6 +47,8 @@ struct row {
 #define AS_BYTES OF_BYTES, NULL, "a size such as 64mb"
 #define AS_COUNT OF_COUNT, NULL, "a number"
 #define AS_DURATION OF_DURATION, NULL, "a duration such as 500ms, 4s or 3m"
+#define AS_WRITE                                                               \
+    OF_WRITE, write_choices, "one of server, demote, behind <time> and through"
 #define AS_RULES                                                               \
     OF_RULES, NULL,                                                            \
         "rules such as \"tag hot-ttl 1h dry-ttl 7d; other cold-ttl 2h\""
@@ -113,6 +125,7 @@ static bool parse_value(const struct row *row, const char *text, int64_t *value)
     case OF_DURATION:
         return unit_parse_duration(text, value);
     case OF_WORD:
+    case OF_WRITE: /* but for "behind": see parse_behind */
         return parse_word(row->choices, text, value);
     case OF_SET:
         return parse_set(row->choices, text, value);
@@ -145,6 +158,17 @@ static void format_word(
 #define VALUE_TEXT_BYTES TTL_RULES_TEXT_BYTES
 _Static_assert(VALUE_TEXT_BYTES >= UNIT_TEXT_BYTES, "any value fits");
 
+static void format_write(int64_t value, char out[VALUE_TEXT_BYTES])
+{
+    if (value <= 0) {
+        format_word(write_choices, value, out, VALUE_TEXT_BYTES);
+        return;
+    }
+    char text[UNIT_TEXT_BYTES];
+    unit_format_duration(value, text);
+    snprintf(out, VALUE_TEXT_BYTES, "behind %s", text);
+}
+
 static void format_value(const struct namespace_options *options,
     unsigned option, char out[VALUE_TEXT_BYTES])
 {
@@ -168,6 +192,9 @@ static void format_value(const struct namespace_options *options,
         return;
     case OF_RULES:
         ttl_rules_format(&options->rules, out);
+        return;
+    case OF_WRITE:
+        format_write(value, out);
         return;
     }
 }
@@ -225,8 +252,16 @@ static int parse_option(struct namespace_options *options, char *const *words,
         }
         return 2;
     }
-    bool good = row->kind == OF_RULES ? parse_rules(options, words[1], &value)
-                                      : parse_value(row, words[1], &value);
+    int used = 2;
+    bool good;
+    if (row->kind == OF_RULES) {
+        good = parse_rules(options, words[1], &value);
+    } else if (row->kind == OF_WRITE && strcasecmp(words[1], "behind") == 0) {
+        good = count > 2 && unit_parse_duration(words[2], &value) && value > 0;
+        used = 3;
+    } else {
+        good = parse_value(row, words[1], &value);
+    }
     if (!good || value < row->low || value > row->high) {
         snprintf(reason, NAMESPACE_REASON_BYTES,
             "option '%s': '%.64s' is not %s", row->name, words[1], row->wanted);
@@ -234,7 +269,7 @@ static int parse_option(struct namespace_options *options, char *const *words,
     }
     options->value[number] = value;
     options->given |= UINT64_C(1) << number;
-    return 2;
+    return used;
 }
 
 bool namespace_options_parse(struct namespace_options *options,
@@ -257,6 +292,26 @@ static bool is_given(const struct namespace_options *options, unsigned option)
     return (options->given >> option) & 1;
 }
 
+/* `queue yes`: for locks and job queues. What is said besides holds. */
+static void merge_preset(struct namespace_options *merged)
+{
+    static const struct {
+        enum namespace_option option;
+        int64_t value;
+    } presets[] = {{NAMESPACE_TIERS, 1 << TIER_HOT},
+        {NAMESPACE_EVICTION, EVICTION_NONE}, {NAMESPACE_HOT_TTL, 0},
+        {NAMESPACE_WRITE_POLICY, WRITE_THROUGH}};
+    if (!merged->value[NAMESPACE_QUEUE]) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++) {
+        if (!is_given(merged, presets[i].option)) {
+            merged->value[presets[i].option] = presets[i].value;
+            merged->given |= UINT64_C(1) << presets[i].option;
+        }
+    }
+}
+
 void namespace_options_merge(struct namespace_options *merged,
     const struct namespace_options *options,
     const struct namespace_options *defaults)
@@ -271,6 +326,7 @@ void namespace_options_merge(struct namespace_options *merged,
         merged->rules = defaults->rules;
     }
     merged->given |= defaults->given;
+    merge_preset(merged);
 }
 
 /* A limit of a tier that is not used would silently mean nothing. */

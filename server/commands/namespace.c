@@ -150,6 +150,8 @@ const struct tier_figure namespace_figures[] = {
     FIGURE("promoted_cold_hot", counters.promoted_cold_hot),
     FIGURE("compressed_raw_bytes", counters.compressed_raw_bytes),
     FIGURE("compressed_stored_bytes", counters.compressed_stored_bytes),
+    FIGURE("store_errors", counters.store_errors),
+    FIGURE("store_retries", counters.store_retries),
     BY_TIER("evicted", counters.evicted),
     BY_TIER("expired", counters.expired),
 };

@@ -198,11 +198,58 @@ WORLD_TEST(failing_read_leaves_the_key, ENGINE_CHECKPOINTS)
 {
     put_text(world, 0, "k", "value");
     make_dry(world, 0, "k");
-    world_plan(world, FAULT_READ, 1, false, DRY_IO);
+    world_plan(world, FAULT_READ, 1, true, DRY_IO);
     assert_int_equal(finish_fetch(world, start_fetch(world, "k")), DRY_IO);
     assert_int_equal(tier_of(world, 0, "k"), TIER_DRY);
     assert_int_equal(world->engine->counters.fetch_errors, 1);
+    world_heal(world, FAULT_READ);
     expect_text(world, 0, "k", "value");
+}
+
+static void set_retries(struct world *world, char *attempts, char *delay)
+{
+    char *words[] = {"retry-attempts", attempts, "retry-delay", delay};
+    char reason[NAMESPACE_REASON_BYTES];
+    struct namespace_setting setting = {.prefix = text("")};
+    namespace_options_init(&setting.options);
+    assert_true(namespace_options_parse(&setting.options, words, 4, reason));
+    engine_set_namespaces(world->engine, &setting, 1);
+}
+
+/* "retry-attempts, retry-delay: what a failing store operation gets before
+ * its error counts, with jitter and a deadline" */
+WORLD_TEST(failing_reads_are_tried_again, ENGINE_CHECKPOINTS)
+{
+    const struct engine_stats *counters = &world->engine->counters;
+    put_text(world, 0, "k", "value");
+    make_dry(world, 0, "k");
+    for (unsigned attempts = 1; attempts <= 5; attempts++) {
+        uint64_t before = fault_count(world->engine->log.store, FAULT_READ);
+        uint64_t retries = counters->store_retries;
+        int64_t started_ms = world->now_ms;
+        char number[2] = {(char)('0' + attempts), '\0'};
+        set_retries(world, number, "1s");
+        world_plan(world, FAULT_READ, 1, true, DRY_IO);
+        assert_int_equal(finish_fetch(world, start_fetch(world, "k")), DRY_IO);
+        assert_int_equal(
+            fault_count(world->engine->log.store, FAULT_READ) - before,
+            attempts);
+        assert_int_equal(counters->store_retries - retries, attempts - 1);
+        assert_int_equal(counters->fetch_errors, attempts);
+        assert_true(world->now_ms - started_ms <= 1100 * (attempts - 1));
+        world_heal(world, FAULT_READ);
+    }
+    /* The last attempt may be the one that succeeds. */
+    struct fault_plan twice = {.action = FAULT_FAIL, .result = DRY_IO};
+    twice.first = fault_count(world->engine->log.store, FAULT_READ) + 1;
+    set_retries(world, "2", "1s");
+    fault_plan(world->engine->log.store, FAULT_READ, &twice);
+    assert_int_equal(finish_fetch(world, start_fetch(world, "k")), DRY_OK);
+    assert_int_equal(tier_of(world, 0, "k"), TIER_COLD);
+    struct namespace_stats stats;
+    assert_true(engine_namespace_stats(world->engine, text(""), &stats));
+    assert_int_equal(stats.counters.store_retries, counters->store_retries);
+    assert_int_equal(stats.counters.store_errors, counters->store_errors);
 }
 
 WORLD_TEST(fetch_at_once, ENGINE_CHECKPOINTS)
@@ -517,6 +564,7 @@ int main(void)
         cmocka_unit_test(one_read_for_many),
         cmocka_unit_test(stale_fetches_are_discarded),
         cmocka_unit_test(failing_read_leaves_the_key),
+        cmocka_unit_test(failing_reads_are_tried_again),
         cmocka_unit_test(fetch_at_once),
         cmocka_unit_test(waiters_cancel_each_other),
         cmocka_unit_test(dry_keys_expire_without_reading),

@@ -37,6 +37,19 @@ static void count_call(struct request *request, uint64_t ns)
     }
 }
 
+/* Waiting for the disk included: that is what the tier costs. */
+static void count_tier(struct request *request, uint64_t ns)
+{
+    struct server *server = request->server;
+    enum tier tier = engine_take_read_tier(request->engine);
+    if (tier != TIER_NONE && server->config.latency_tracking) {
+        uint64_t waited_ns =
+            request->nested ? 0 : park_waited_ns(request->conn);
+        histogram_add(
+            &server->stats.tier_latency[tier], (ns + waited_ns) / 1000);
+    }
+}
+
 /* SLOWLOG counts from the command's arrival; LATENCY tells waiting and work
  * apart. */
 static void note_slow(struct request *request, uint64_t ns)
@@ -103,6 +116,7 @@ void account_run(struct request *request, uint64_t ticks)
     if (!request->resumed) {
         count_call(request, ns);
     }
+    count_tier(request, ns);
     if (ns >= server->slow_ns || conn->park != NULL) {
         note_slow(request, ns);
         conn->last_used_ms = server_now_ms(); /* not that of outer commands */

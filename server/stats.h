@@ -39,8 +39,11 @@ struct stats {
     uint64_t saves; /* SAVE and checkpoints that succeeded */
     uint64_t output_limit_disconnections, query_limit_disconnections;
     uint64_t peak_used_bytes;
-    uint64_t parked_reads;          /* clients waiting for disk now */
-    uint64_t parked_writes;         /* clients waiting for room now */
+    uint64_t parked_reads;  /* clients waiting for disk now */
+    uint64_t parked_writes; /* clients waiting for room now */
+    /* What clients waited for that read a value, by the lowest tier that one
+     * of the command's values was in. */
+    struct histogram tier_latency[3];
     struct command_stats *commands; /* by row of the command table */
     unsigned command_count;
     struct error_stat *errors;

@@ -239,6 +239,7 @@ struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
         tier = TIER_DRY; /* it was fetched for this read */
     }
     counters->tier_hits[tier]++;
+    db->engine->read_tiers |= (uint8_t)(1 << tier);
     namespace->counters.hits[tier]++;
     if (namespace->policy.sliding) {
         renew_expiry(db, &found);

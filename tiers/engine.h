@@ -253,6 +253,9 @@ struct engine_stats {
     uint64_t dry_live_bytes, dry_total_bytes; /* records; the rest is dead */
 };
 void engine_stats(const struct engine *engine, struct engine_stats *stats);
+/* The lowest tier that a value read since the last call was in; TIER_NONE:
+ * nothing was read. */
+enum tier engine_take_read_tier(struct engine *engine);
 /* CONFIG RESETSTAT. */
 void engine_reset_stats(struct engine *engine);
 /* OBJECT IDLETIME, in ms, and the LFU counter (OBJECT FREQ). */

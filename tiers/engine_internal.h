@@ -170,6 +170,7 @@ struct engine {
     bool held;        /* in the middle of a command: nothing is cut */
     size_t held_from; /* memory used when that began */
     bool tells_missed, tells_added;
+    uint8_t read_tiers; /* a bit a tier: engine_take_read_tier */
     struct arena arena;
     uint8_t secret[INDEX_SECRET_BYTES];
     struct db *dbs;

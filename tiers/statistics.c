@@ -37,6 +37,13 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
     stats->dry_total_bytes = log->total_bytes;
 }
 
+enum tier engine_take_read_tier(struct engine *engine)
+{
+    unsigned tiers = engine->read_tiers;
+    engine->read_tiers = 0;
+    return tiers == 0 ? TIER_NONE : (enum tier)(31 - __builtin_clz(tiers));
+}
+
 void engine_reset_stats(struct engine *engine)
 {
     struct engine_stats *counters = &engine->counters;

@@ -201,6 +201,18 @@ void info_persistence(struct info *info)
     }
 }
 
+static void write_latency(struct info *info, enum tier tier)
+{
+    const struct histogram *latency = &info->server->stats.tier_latency[tier];
+    char name[32];
+    snprintf(name, sizeof(name), "%s_latency_usec", tier_name(tier));
+    info_line(info, name, "p50=%llu,p99=%llu,p99.9=%llu,calls=%llu",
+        (unsigned long long)histogram_percentile(latency, 0.5),
+        (unsigned long long)histogram_percentile(latency, 0.99),
+        (unsigned long long)histogram_percentile(latency, 0.999),
+        (unsigned long long)latency->total);
+}
+
 void info_tiers(struct info *info)
 {
     for (size_t i = 0; i < tier_figure_count; i++) {
@@ -210,5 +222,8 @@ void info_tiers(struct info *info)
     info_line(info, "compression_ratio", "%.2f",
         ratio(info->stats.compressed_raw_bytes,
             info->stats.compressed_stored_bytes));
+    for (unsigned tier = 0; tier < TIER_NONE; tier++) {
+        write_latency(info, (enum tier)tier);
+    }
     info_line(info, "store_error", "%s", engine_store_error(info->engine));
 }

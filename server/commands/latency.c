@@ -178,3 +178,20 @@ void cmd_latency_help(struct request *request)
     };
     help_reply(request, lines);
 }
+
+/* TIER LATENCY: of commands that read, by the lowest tier they read from. */
+void cmd_tier_latency(struct request *request)
+{
+    struct reply *reply = request->reply;
+    reply_map(reply, TIER_NONE);
+    for (unsigned tier = 0; tier < TIER_NONE; tier++) {
+        const struct histogram *latency =
+            &request->server->stats.tier_latency[tier];
+        reply_bulk_text(reply, tier_name((enum tier)tier));
+        reply_map(reply, 2);
+        reply_bulk_text(reply, "calls");
+        reply_integer(reply, (int64_t)latency->total);
+        reply_bulk_text(reply, "histogram_usec");
+        reply_distribution(reply, latency);
+    }
+}

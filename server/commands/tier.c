@@ -173,6 +173,10 @@ void cmd_tier_help(struct request *request)
         "    Describe where and how the value of <key> is kept.",
         "INTERN <prefix> <value> [EX <seconds>]",
         "    Store <value> once, at <prefix> and its MD5. Answers that key.",
+        "LATENCY",
+        "    How long commands took that read, the wait for the disk "
+        "included, by the",
+        "    lowest tier they read from.",
         "OF <key>",
         "    Name the tier of <key>: hot, cold, dry or none.",
         "PROMOTE <key> [<key> ...]",

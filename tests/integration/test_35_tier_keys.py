@@ -195,3 +195,39 @@ def test_info_says_what_an_entry_knows(one):
     info = pairs(one.value("TIER", "INFO", "key"))
     assert info["tier"] == b"dry" and info["record_id"] > 0
     assert info["raw_bytes"] is None and 10 < info["stored_bytes"] < 400
+
+
+# ---- latency ----
+
+def latencies(one):
+    return {tier.decode(): pairs(found)
+            for tier, found in zip(*[iter(one.value("TIER", "LATENCY"))] * 2)}
+
+
+def test_latency_histogram_by_tier(one, larder):
+    """latency histogram by tier"""
+    one.command("CONFIG", "RESETSTAT")
+    keys = [f"k{i}" for i in range(10)]
+    for key in keys:
+        one.command("SET", key, "x" * 2000)
+        one.command("GET", key)
+    one.command("TIER", "DEMOTE", *keys, "TO", "cold")
+    one.command("GET", keys[0])
+    one.command("TIER", "DEMOTE", *keys, "TO", "dry")
+    for key in keys[:3]:
+        one.command("GET", key)
+    # Looking without reading and misses are in none; of several keys the
+    # slowest counts.
+    one.command("EXISTS", *keys)
+    one.command("GET", "none")
+    one.command("MGET", keys[0], keys[9])
+    found = latencies(one)
+    assert {tier: of["calls"] for tier, of in found.items()} == {
+        "hot": 10, "cold": 1, "dry": 4}
+    steps = found["dry"]["histogram_usec"]
+    assert steps[-1] == 4 and steps[1::2] == sorted(steps[1::2])
+    info = larder.info("tiers")
+    assert info["dry_latency_usec"]["calls"] == 4
+    assert info["dry_latency_usec"]["p99"] >= info["dry_latency_usec"]["p50"]
+    one.command("CONFIG", "RESETSTAT")
+    assert latencies(one)["dry"]["calls"] == 0

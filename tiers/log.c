@@ -21,51 +21,9 @@
 #define LIVE_MAX_BYTES ((size_t)64 * 1024)
 /* Dead marks and flushes reach the disk within this time. */
 #define MARKS_MS 500
-/* appendfsync everysec: a batch this often, made durable every second. */
-#define CUT_MS 100
+/* appendfsync everysec: made durable this often. */
 #define SYNC_MS 900
 #define RETRY_MIN_MS 200
-
-/* ---- when what is written goes to disk ---- */
-
-/* After how many ms; -1: not before it sinks or is saved. */
-static int64_t write_delay_ms(const struct shelf *shelf)
-{
-    const struct engine *engine = shelf->space->engine;
-    const struct log *log = &engine->log;
-    int64_t write = shelf->namespace->policy.write;
-    switch (write) {
-    case WRITE_DEMOTE:
-        return -1;
-    case WRITE_THROUGH:
-        return 0;
-    case WRITE_SERVER:
-        if (engine->options.durability == ENGINE_CHECKPOINTS) {
-            return -1;
-        }
-        return log->last_cut_ms + CUT_MS > engine->now_ms
-                   ? log->last_cut_ms + CUT_MS - engine->now_ms
-                   : 0;
-    default:
-        return write;
-    }
-}
-
-void log_wrote(const struct shelf *shelf)
-{
-    struct log *log = &shelf->space->engine->log;
-    if (shelf->namespace->policy.write == WRITE_THROUGH && log->store != NULL) {
-        log->through_cut = log->cuts + 1; /* the next one */
-        log->wrote_through = true;
-    }
-}
-
-bool engine_take_through(struct engine *engine)
-{
-    bool wrote = engine->log.wrote_through;
-    engine->log.wrote_through = false;
-    return wrote;
-}
 
 /* ---- building a batch ---- */
 
@@ -222,33 +180,6 @@ void log_move_record(struct space *space, const struct record *record,
 }
 
 /* ---- the dirty queue and marks ---- */
-
-void log_queue(struct space *space, struct entry *entry, uint64_t hash)
-{
-    struct log *log = &space->engine->log;
-    const struct shelf *shelf = shelf_of(space->engine, entry);
-    int64_t delay_ms = write_delay_ms(shelf);
-    log->wrote_while_full |= log->full;
-    if (log->store == NULL || delay_ms < 0) {
-        return;
-    }
-    log_wrote(shelf);
-    if (entry->bits & ENTRY_QUEUED) {
-        return;
-    }
-    log->behind |= shelf->namespace->policy.write > 0;
-    if (log->queue_count == 0 ||
-        space->engine->now_ms + delay_ms < log->cut_due_ms) {
-        log->cut_due_ms = space->engine->now_ms + delay_ms;
-    }
-    if (log->queue_count == log->queue_capacity) {
-        log->queue_capacity = log->queue_capacity * 2 + 64;
-        log->queue =
-            xrealloc(log->queue, log->queue_capacity * sizeof *log->queue);
-    }
-    entry->bits |= ENTRY_QUEUED;
-    log->queue[log->queue_count++] = (struct queued){hash, space->keyspace};
-}
 
 static void append_marks(struct engine *engine)
 {

@@ -246,7 +246,7 @@ struct unpacker {
 static _Noreturn void fail(struct unpacker *unpacker, const char *text)
 {
     luaL_error(unpacker->lua, "%s", text);
-    check(!"luaL_error returned");
+    check(false && "luaL_error returned");
     __builtin_unreachable();
 }
 

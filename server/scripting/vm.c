@@ -48,7 +48,7 @@ static void *allocate(
 static int on_panic(lua_State *lua)
 {
     (void)lua;
-    check(!"Lua raised an error outside of a protected call");
+    check(false && "Lua raised an error outside of a protected call");
     return 0;
 }
 

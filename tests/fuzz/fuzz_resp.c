@@ -1,9 +1,5 @@
 /* libFuzzer target: any input, fed whole and cut as its first byte says, must
- * yield the same commands and the same error.
- *
- *   CC=clang meson setup build-fuzz -Dfuzz=true -Db_lundef=false
- *     -Db_sanitize=address,undefined
- *   ninja -C build-fuzz && build-fuzz/tests/fuzz_resp -max_total_time=60 */
+ * yield the same commands and the same error. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,10 +1,6 @@
 /* libFuzzer target: what RESTORE is given, its checksum repaired. Any bytes
  * are read to an end without touching others, and what a packed list gave is
- * given again after it was written as a listpack.
- *
- *   CC=clang meson setup build-fuzz -Dfuzz=true -Db_lundef=false
- *     -Db_sanitize=address,undefined
- *   ninja -C build-fuzz && build-fuzz/tests/fuzz_restore -max_total_time=60 */
+ * given again after it was written as a listpack. */
 #include <stdlib.h>
 
 #include "server/rdb/rdb_decode.h"

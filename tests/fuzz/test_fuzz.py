@@ -1,0 +1,46 @@
+"""Each libFuzzer target for some seconds, beginning from its corpus here.
+
+--seconds=N      how long each target runs (half of the default)
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from support.server import ROOT, SANITIZER_ENV
+
+HERE = pathlib.Path(__file__).parent
+BUILT = ROOT / "build-fuzz" / "tests"
+FINDINGS = ROOT / "build" / "fuzz-findings"
+NAMES = sorted(path.stem[len("fuzz_"):] for path in HERE.glob("fuzz_*.c"))
+SHORT_SECONDS = 20  # what --seconds is when nobody says otherwise
+
+
+def test_all_have_a_corpus():
+    assert NAMES
+    for name in NAMES:
+        assert list((HERE / "corpus" / name).iterdir()), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finds_nothing(name, seconds, tmp_path):
+    duration = seconds / 2 if seconds <= SHORT_SECONDS else seconds
+    FINDINGS.mkdir(parents=True, exist_ok=True)
+    inputs = tmp_path / "inputs"
+    shutil.copytree(HERE / "corpus" / name, inputs)
+    with open(tmp_path / "log", "wb") as log:
+        done = subprocess.run(
+            [str(BUILT / ("fuzz_" + name)),
+             "-max_total_time=%d" % duration, "-timeout=20",
+             "-rss_limit_mb=2048", "-print_final_stats=1",
+             "-artifact_prefix=%s/%s-" % (FINDINGS, name), str(inputs)],
+            env=dict(os.environ, **SANITIZER_ENV), stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, timeout=duration * 4 + 120, cwd=tmp_path)
+    text = (tmp_path / "log").read_text(errors="replace")
+    assert done.returncode == 0, text[-6000:]
+    runs = int(text.split("stat::number_of_executed_units:")[1].split()[0])
+    print("%s: %d inputs" % (name, runs))
+    assert runs > 100

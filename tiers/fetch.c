@@ -62,12 +62,10 @@ static bool unpacks(struct fetch *fetch)
     return good;
 }
 
-/* Reader thread: read, parse, check. */
-static void read_record(struct dry_job *job, struct dry_store *store)
+/* Reader thread: parses and checks what was read. */
+static void on_arrived(struct dry_job *job)
 {
     struct fetch *fetch = (struct fetch *)job;
-    job->result = store->ops->read(
-        store, fetch->id, &job->data, &job->header_bytes, &job->payload_bytes);
     if (job->result != DRY_OK) {
         return;
     }
@@ -131,8 +129,10 @@ static void install(
 static void fetch_start(struct fetch *fetch)
 {
     struct engine *engine = fetch->engine;
-    fetch->job.kind = DRY_JOB_CALL;
-    fetch->job.call = read_record;
+    fetch->job.kind = DRY_JOB_READ;
+    fetch->job.id = fetch->id;
+    fetch->job.expected_bytes = fetch->reserved_bytes;
+    fetch->job.arrived = on_arrived;
     dry_workers_submit(engine->log.workers, &fetch->job);
 }
 

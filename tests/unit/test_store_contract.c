@@ -302,6 +302,60 @@ static void test_second_open(void **state)
     fixture_expect(fixture, 1, 10, 10);
 }
 
+/* ---- several reads at once ---- */
+
+enum { MANY = 200 };
+
+static size_t many_header_size(uint64_t id)
+{
+    return id % 50 == 0 ? 5000 : 20;
+}
+
+static void expect_read(const struct dry_read *read)
+{
+    if (read->id > MANY) {
+        assert_int_equal(read->result, DRY_NOT_FOUND);
+        assert_null(read->data);
+        return;
+    }
+    size_t header_size = many_header_size(read->id), size = size_of(read->id);
+    struct dry_record record = fixture_record(read->id, header_size, size);
+    assert_int_equal(read->result, DRY_OK);
+    assert_int_equal(read->header_bytes, header_size);
+    assert_int_equal(read->payload_bytes, size);
+    assert_true(
+        memcmp(read->data, record.header.data, header_size + size) == 0);
+    fixture_free(&record, 1);
+}
+
+/* Ids in random order, some twice, some that are not there, rows that have
+ * pages of their own, payloads of no and of many pages. */
+static void test_many(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t random = 4711;
+    for (uint64_t id = 1; id <= MANY; id++) {
+        assert_int_equal(
+            fixture_put(fixture, id, many_header_size(id), size_of(id)),
+            DRY_OK);
+    }
+    for (size_t round = 0; round < 40; round++) {
+        struct dry_read reads[MANY], *pointers[MANY];
+        size_t count = fixture_random(&random) % MANY;
+        for (size_t i = 0; i < count; i++) {
+            reads[i] =
+                (struct dry_read){.id = fixture_random(&random) % (MANY + 20)};
+            reads[i].id += reads[i].id == 0;
+            pointers[i] = &reads[i];
+        }
+        fixture->store->ops->read_many(fixture->store, 0, pointers, count);
+        for (size_t i = 0; i < count; i++) {
+            expect_read(&reads[i]);
+            free(reads[i].data);
+        }
+    }
+}
+
 /* ---- readers beside the writer ---- */
 
 struct reading {
@@ -512,6 +566,7 @@ static const struct {
     {"remove", test_remove, NULL},
     {"model", test_model, NULL},
     {"second open", test_second_open, NULL},
+    {"many at once", test_many, NULL},
     {"threads", test_threads, NULL},
     {"kill", test_kill, NULL},
     {"planned faults", test_faults, &dry_fault_ops},

@@ -163,6 +163,31 @@ static enum dry_result fault_read(struct dry_store *store, uint64_t id,
     return end(fault, &plan, FAULT_READ, id, result);
 }
 
+/* Each read is one call of the plan. */
+static void fault_read_many(struct dry_store *store, unsigned reader,
+    struct dry_read **reads, size_t count)
+{
+    struct fault *fault = fault_of(store);
+    struct fault_plan *plans = xcalloc(count, sizeof(*plans));
+    struct dry_read **passed = xcalloc(count, sizeof(*passed));
+    size_t passed_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        plans[i] = begin(fault, FAULT_READ);
+        reads[i]->result = plans[i].result;
+        reads[i]->data = NULL;
+        if (plans[i].action != FAULT_FAIL) {
+            passed[passed_count++] = reads[i];
+        }
+    }
+    fault->inner->ops->read_many(fault->inner, reader, passed, passed_count);
+    for (size_t i = 0; i < count; i++) {
+        reads[i]->result =
+            end(fault, &plans[i], FAULT_READ, reads[i]->id, reads[i]->result);
+    }
+    free(passed);
+    free(plans);
+}
+
 static enum dry_result fault_scan(
     struct dry_store *store, uint64_t from, dry_scan_fn *fn, void *context)
 {
@@ -205,6 +230,7 @@ const struct dry_ops dry_fault_ops = {
     .close = fault_close,
     .apply = fault_apply,
     .read = fault_read,
+    .read_many = fault_read_many,
     .scan = fault_scan,
     .get_system = fault_get_system,
     .sync = fault_sync,

@@ -119,6 +119,10 @@ static void lmdb_close(struct dry_store *base)
     place_close(&store->place);
     pthread_rwlock_destroy(&store->gate);
     pthread_mutex_destroy(&store->lock);
+    for (unsigned i = 0; i < store->reader_count; i++) {
+        lmdb_reader_destroy(store->readers[i]);
+    }
+    free(store->readers);
     free(store->idle);
     free(store);
 }
@@ -130,6 +134,8 @@ static struct lmdb *store_create(const struct dry_open_options *options)
     store->place.lock_fd = -1;
     store->limit_bytes = options->limit_bytes;
     store->max_readers = options->reader_threads + SPARE_READERS;
+    store->reader_count = options->reader_threads;
+    store->readers = xcalloc(store->reader_count + 1, sizeof(*store->readers));
     store->idle = xcalloc(store->max_readers, sizeof(*store->idle));
     store->undo_from = LMDB_NOTHING_TO_UNDO;
     pthread_mutex_init(&store->lock, NULL);
@@ -209,6 +215,7 @@ const struct dry_ops dry_lmdb_ops = {
     .close = lmdb_close,
     .apply = lmdb_write_apply,
     .read = lmdb_read_record,
+    .read_many = lmdb_read_many,
     .scan = lmdb_scan_rows,
     .get_system = lmdb_get_system,
     .sync = lmdb_sync,

@@ -1,161 +1,336 @@
-/* One record by its id. LMDB finds the row and the chunks of the payload; the
- * chunks themselves are read with preadv, not out of the map. LMDB finds them
- * without touching their pages, and a page that nobody has mapped costs no
- * fault when it comes, and no flush of address translations when the kernel
- * takes it back for the next one. */
+/* Records by their ids, several at once, in two rounds of reads: the leaf
+ * pages that hold the rows, then the chunks of the payloads.
+ *
+ * LMDB says where things are; its branch pages, and the leaves that list the
+ * chunks, are few and stay in memory. What is read is read from the file, not
+ * out of the map: a page that nobody has mapped costs no fault when it comes,
+ * no flush of address translations when the kernel takes it back for another,
+ * and many can be asked for at once. */
 #include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
+#include "tiers/dry/ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 
-/* Pieces of a payload on pages that follow each other in the file. */
-struct run {
+enum { BATCH_READS = 64, PLAN_READS = 128, PLAN_PARTS = 512 };
+
+/* What a reader thread keeps between batches. */
+struct lmdb_reader {
+    struct ring *ring;
+    char pages[BATCH_READS * LMDB_PAGE_BYTES];
+};
+
+/* Reads to be done together. Pieces on pages that follow each other in the
+ * file are one read. */
+struct plan {
     const struct lmdb *store;
-    uint64_t start, end; /* in the file */
-    struct iovec parts[2 * LMDB_HINT_CHUNKS];
-    int count;
+    struct ring *ring;
+    struct ring_read reads[PLAN_READS];
+    int *codes[PLAN_READS]; /* where an error of each goes */
+    size_t read_count;
+    struct iovec parts[PLAN_PARTS];
+    size_t part_count;
+    uint64_t end;                        /* of the last read, in the file */
     char page_header[PAGE_HEADER_BYTES]; /* between two pieces: not wanted */
 };
 
-/* Steps over the first `size` bytes of the parts up to `end`. */
-static struct iovec *skip_parts(
-    struct iovec *part, const struct iovec *end, size_t size)
+static void plan_run(struct plan *plan)
 {
-    while (part < end && size >= part->iov_len) {
-        size -= part->iov_len;
-        part++;
+    ring_read_all(plan->ring, plan->store->fd, plan->reads, plan->read_count);
+    for (size_t i = 0; i < plan->read_count; i++) {
+        int error = plan->reads[i].error;
+        if (error != 0) {
+            *plan->codes[i] = error == ENODATA ? MDB_CORRUPTED : error;
+        }
     }
-    if (part < end) {
-        part->iov_base = (char *)part->iov_base + size;
-        part->iov_len -= size;
-    }
-    return part;
+    plan->read_count = plan->part_count = 0;
 }
 
-static int read_run(struct run *run)
+static void plan_add(
+    struct plan *plan, uint64_t at, struct iovec part, int *code)
 {
-    struct iovec *part = run->parts;
-    const struct iovec *end = part + run->count;
-    uint64_t at = run->start;
-    run->count = 0;
-    while (part < end) {
-        ssize_t got =
-            preadv(run->store->fd, part, (int)(end - part), (off_t)at);
-        if (got == 0) {
-            return MDB_CORRUPTED; /* behind the end of the file */
+    if (plan->read_count == PLAN_READS || plan->part_count + 2 > PLAN_PARTS) {
+        plan_run(plan);
+    }
+    struct ring_read *last = plan->reads + plan->read_count - 1;
+    if (plan->read_count > 0 && plan->codes[plan->read_count - 1] == code &&
+        at == plan->end + PAGE_HEADER_BYTES) {
+        plan->parts[plan->part_count++] =
+            (struct iovec){plan->page_header, PAGE_HEADER_BYTES};
+        last->count++;
+    } else {
+        last++;
+        *last = (struct ring_read){
+            .at = at, .parts = plan->parts + plan->part_count};
+        plan->codes[plan->read_count++] = code;
+    }
+    plan->parts[plan->part_count++] = part;
+    last->count++;
+    plan->end = at + part.iov_len;
+}
+
+/* ---- rows ---- */
+
+/* One record of a batch. */
+struct item {
+    struct dry_read *read;
+    int code; /* LMDB's or the system's */
+    uint64_t leaf;
+    struct row row;
+};
+
+struct rows {
+    const char *map;
+    uint64_t page_count;
+    struct database tree;
+};
+
+/* The last node whose key is not above `id`, or -1. The first key of a branch
+ * page is empty and below all. */
+static int find_node(const struct page *page, uint64_t id)
+{
+    int low = -1, high = (int)page_node_count(page);
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        const struct node *node = page_node(page, (size_t)middle);
+        uint64_t key = lmdb_number(lmdb_val(node->data, node->key_size));
+        if (key <= id) {
+            low = middle;
+        } else {
+            high = middle;
         }
-        if (got > 0) {
-            at += (uint64_t)got;
-            part = skip_parts(part, end, (size_t)got);
-        } else if (errno != EINTR) {
-            return errno;
+    }
+    return low;
+}
+
+/* The leaf page where the row of `id` is if it is anywhere. */
+static int find_leaf(const struct rows *rows, uint64_t id, uint64_t *leaf)
+{
+    uint64_t number = rows->tree.root;
+    if (number == PAGE_NONE) {
+        return MDB_NOTFOUND;
+    }
+    for (unsigned level = 1; level < rows->tree.depth; level++) {
+        const struct page *page =
+            (const struct page *)(rows->map + number * LMDB_PAGE_BYTES);
+        int index = number < rows->page_count ? find_node(page, id) : -1;
+        if (index < 0) {
+            return MDB_CORRUPTED;
+        }
+        number = page_child(page_node(page, (size_t)index));
+    }
+    *leaf = number;
+    return number < rows->page_count ? MDB_SUCCESS : MDB_CORRUPTED;
+}
+
+/* The row's value on its leaf page, if it is there and not on pages of its
+ * own; MDB_BIG_ROW then. */
+#define MDB_BIG_ROW 1
+static int value_on_page(
+    const struct page *page, const struct item *item, MDB_val *value)
+{
+    uint64_t id = item->read->id;
+    if (!page_sane(page, item->leaf, PAGE_LEAF)) {
+        return MDB_CORRUPTED;
+    }
+    int index = find_node(page, id);
+    const struct node *node = index < 0 ? NULL : page_node(page, (size_t)index);
+    if (node == NULL ||
+        lmdb_number(lmdb_val(node->data, node->key_size)) != id) {
+        return MDB_NOTFOUND;
+    }
+    *value = lmdb_val(page_value(node), page_value_size(node));
+    return (node->flags & NODE_BIG) ? MDB_BIG_ROW : MDB_SUCCESS;
+}
+
+/* Takes the row apart and makes room for header and payload. */
+static int take_row(struct item *item, MDB_val value)
+{
+    struct dry_read *read = item->read;
+    struct bytes header;
+    if (!lmdb_row_parse(value, &item->row, &header)) {
+        return MDB_CORRUPTED;
+    }
+    read->data = malloc(header.size + item->row.size + 1);
+    if (read->data == NULL) {
+        return ENOMEM;
+    }
+    read->header_bytes = header.size;
+    read->payload_bytes = item->row.size;
+    memcpy(read->data, header.data, header.size);
+    return MDB_SUCCESS;
+}
+
+/* Out of the map: rows with very long keys. */
+static int take_big_row(
+    const struct lmdb *store, MDB_txn *txn, struct item *item)
+{
+    MDB_val key = lmdb_val(&item->read->id, sizeof(item->read->id)), value;
+    int rc = mdb_get(txn, store->headers, &key, &value);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    return page_value_sane(value.mv_data, value.mv_size) ? take_row(item, value)
+                                                         : MDB_CORRUPTED;
+}
+
+static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
+    struct item *items, size_t count)
+{
+    const struct lmdb *store = plan->store;
+    struct rows rows = {.map = store->map};
+    MDB_envinfo info;
+    int rc = lmdb_row_tree(txn, &rows.tree);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    mdb_env_info(store->env, &info);
+    rows.page_count = info.me_last_pgno + 1;
+    for (size_t i = 0; i < count; i++) {
+        struct iovec part = {pages + i * LMDB_PAGE_BYTES, LMDB_PAGE_BYTES};
+        items[i].code = find_leaf(&rows, items[i].read->id, &items[i].leaf);
+        if (items[i].code == MDB_SUCCESS) {
+            plan_add(
+                plan, items[i].leaf * LMDB_PAGE_BYTES, part, &items[i].code);
+        }
+    }
+    plan_run(plan);
+    for (size_t i = 0; i < count; i++) {
+        const char *page = pages + i * LMDB_PAGE_BYTES;
+        MDB_val value;
+        if (items[i].code == MDB_SUCCESS) {
+            items[i].code = value_on_page(
+                (const struct page *)(const void *)page, &items[i], &value);
+        }
+        if (items[i].code == MDB_SUCCESS) {
+            items[i].code = take_row(&items[i], value);
+        } else if (items[i].code == MDB_BIG_ROW) {
+            items[i].code = take_big_row(store, txn, &items[i]);
         }
     }
     return MDB_SUCCESS;
 }
 
-/* Adds a piece; reads what was added before if it does not follow that. */
-static int run_add(struct run *run, const char *piece, size_t size, char *to)
-{
-    uint64_t start = (uint64_t)(piece - run->store->map);
-    if (run->count > 0 && start == run->end + PAGE_HEADER_BYTES) {
-        run->parts[run->count++] =
-            (struct iovec){run->page_header, PAGE_HEADER_BYTES};
-    } else if (run->count > 0) {
-        int rc = read_run(run);
-        if (rc != MDB_SUCCESS) {
-            return rc;
-        }
-    }
-    if (run->count == 0) {
-        run->start = start;
-    }
-    run->parts[run->count++] = (struct iovec){to, size};
-    run->end = start + size;
-    return MDB_SUCCESS;
-}
+/* ---- payloads ---- */
 
-/* Finds the chunks of a payload and reads them to `to`. */
-static int read_chunks(
-    MDB_cursor *cursor, struct run *run, struct row row, char *to)
+/* Finds the chunks of a payload and plans to read them. */
+static int plan_payload(
+    struct plan *plan, MDB_cursor *chunks, struct item *item)
 {
+    struct row row = item->row;
+    char *to = item->read->data + item->read->header_bytes;
     size_t left = row.size;
     while (left > 0) {
         MDB_val key = lmdb_val(&row.chunk, sizeof(row.chunk)), value;
-        int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY);
+        int rc = mdb_cursor_get(chunks, &key, &value, MDB_SET_KEY);
         if (rc != MDB_SUCCESS || value.mv_size <= row.offset ||
             value.mv_size > LMDB_CHUNK_BYTES) {
             return rc == MDB_SUCCESS || rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
         }
+        const char *piece = (char *)value.mv_data + row.offset;
         size_t size = value.mv_size - row.offset;
         size = size < left ? size : left;
-        rc = run_add(run, (char *)value.mv_data + row.offset, size, to);
-        if (rc == MDB_SUCCESS && run->count > 2 * (LMDB_HINT_CHUNKS - 1)) {
-            rc = read_run(run);
-        }
-        if (rc != MDB_SUCCESS) {
-            return rc;
-        }
+        plan_add(plan, (uint64_t)(piece - plan->store->map),
+            (struct iovec){to, size}, &item->code);
         to += size;
         left -= size;
         row.chunk++;
         row.offset = 0;
     }
-    return read_run(run);
+    return MDB_SUCCESS;
 }
 
-static int read_payload(
-    const struct lmdb *store, MDB_txn *txn, const struct row *row, char *to)
+static int read_payloads(
+    struct plan *plan, MDB_txn *txn, struct item *items, size_t count)
 {
     MDB_cursor *chunks;
-    struct run run;
-    if (row->size == 0) {
-        return MDB_SUCCESS;
+    int rc = mdb_cursor_open(txn, plan->store->payloads, &chunks);
+    if (rc != MDB_SUCCESS) {
+        return rc;
     }
-    int rc = mdb_cursor_open(txn, store->payloads, &chunks);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].code == MDB_SUCCESS) {
+            rc = plan_payload(plan, chunks, &items[i]);
+            items[i].code = rc != MDB_SUCCESS ? rc : items[i].code;
+        }
+    }
+    plan_run(plan);
+    mdb_cursor_close(chunks);
+    return MDB_SUCCESS;
+}
+
+/* ---- the operations ---- */
+
+/* `pages` has room for a page a read. */
+static void read_batch(struct lmdb *store, struct ring *ring, char *pages,
+    struct dry_read **reads, size_t count)
+{
+    struct item items[BATCH_READS];
+    struct plan plan;
+    MDB_txn *txn;
+    plan.store = store;
+    plan.ring = ring;
+    plan.read_count = plan.part_count = 0;
+    int rc = lmdb_env_begin_read(store, &txn);
+    for (size_t i = 0; i < count; i++) {
+        items[i] = (struct item){.read = reads[i]};
+        reads[i]->data = NULL;
+    }
     if (rc == MDB_SUCCESS) {
-        run.store = store;
-        run.count = 0;
-        rc = read_chunks(chunks, &run, *row, to);
-        mdb_cursor_close(chunks);
+        rc = read_rows(&plan, txn, pages, items, count);
+        if (rc == MDB_SUCCESS) {
+            rc = read_payloads(&plan, txn, items, count);
+        }
+        lmdb_env_end_read(store, txn);
     }
-    return rc;
+    for (size_t i = 0; i < count; i++) {
+        int code = rc != MDB_SUCCESS ? rc : items[i].code;
+        if (code != MDB_SUCCESS) {
+            free(reads[i]->data);
+            reads[i]->data = NULL;
+        }
+        reads[i]->result = lmdb_env_result(store, code);
+    }
+}
+
+static struct lmdb_reader *reader_of(struct lmdb *store, unsigned number)
+{
+    check(number < store->reader_count);
+    if (store->readers[number] == NULL) {
+        store->readers[number] = xmalloc(sizeof(**store->readers));
+        store->readers[number]->ring = ring_create();
+    }
+    return store->readers[number];
+}
+
+void lmdb_reader_destroy(struct lmdb_reader *reader)
+{
+    if (reader != NULL) {
+        ring_destroy(reader->ring);
+        free(reader);
+    }
+}
+
+void lmdb_read_many(struct dry_store *base, unsigned number,
+    struct dry_read **reads, size_t count)
+{
+    struct lmdb *store = lmdb_of(base);
+    struct lmdb_reader *reader = reader_of(store, number);
+    for (size_t i = 0; i < count; i += BATCH_READS) {
+        size_t size = count - i < BATCH_READS ? count - i : BATCH_READS;
+        read_batch(store, reader->ring, reader->pages, reads + i, size);
+    }
 }
 
 enum dry_result lmdb_read_record(struct dry_store *base, uint64_t id,
     char **data, size_t *header_bytes, size_t *payload_bytes)
 {
-    struct lmdb *store = lmdb_of(base);
-    MDB_txn *txn;
-    MDB_val key = lmdb_val(&id, sizeof(id)), value;
-    struct row row;
-    struct bytes header;
-    *data = NULL;
-    int rc = lmdb_env_begin_read(store, &txn);
-    if (rc != MDB_SUCCESS) {
-        return lmdb_env_result(store, rc);
-    }
-    rc = mdb_get(txn, store->headers, &key, &value);
-    if (rc == MDB_SUCCESS && (!page_value_sane(value.mv_data, value.mv_size) ||
-                                 !lmdb_row_parse(value, &row, &header))) {
-        rc = MDB_CORRUPTED;
-    }
-    if (rc == MDB_SUCCESS) {
-        *data = malloc(header.size + row.size + 1);
-        rc = *data == NULL ? ENOMEM : MDB_SUCCESS;
-    }
-    if (rc == MDB_SUCCESS) {
-        *header_bytes = header.size;
-        *payload_bytes = row.size;
-        memcpy(*data, header.data, header.size);
-        rc = read_payload(store, txn, &row, *data + header.size);
-    }
-    lmdb_env_end_read(store, txn);
-    if (rc != MDB_SUCCESS) {
-        free(*data);
-        *data = NULL;
-    }
-    return lmdb_env_result(store, rc);
+    _Alignas(uint64_t) char page[LMDB_PAGE_BYTES];
+    struct dry_read read = {.id = id}, *reads = &read;
+    read_batch(lmdb_of(base), NULL, page, &reads, 1);
+    *data = read.data;
+    *header_bytes = read.header_bytes;
+    *payload_bytes = read.payload_bytes;
+    return read.result;
 }

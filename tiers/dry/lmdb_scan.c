@@ -127,23 +127,6 @@ static int scan_tree(struct scan *scan, uint64_t number, unsigned depth)
     return rc;
 }
 
-/* The record of the table of databases that names the root. */
-static int find_root(
-    struct lmdb *store, MDB_txn *txn, struct scan *scan, struct database *root)
-{
-    MDB_envinfo info;
-    MDB_val name = lmdb_val("headers", strlen("headers")), value;
-    int rc = mdb_get(txn, LMDB_TABLE, &name, &value);
-    if (rc != MDB_SUCCESS || value.mv_size != sizeof(*root)) {
-        return rc == MDB_SUCCESS ? MDB_CORRUPTED : rc;
-    }
-    memcpy(root, value.mv_data, sizeof(*root));
-    scan->map = store->map;
-    mdb_env_info(store->env, &info);
-    scan->page_count = info.me_last_pgno + 1;
-    return root->depth <= PAGE_MAX_DEPTH ? MDB_SUCCESS : MDB_CORRUPTED;
-}
-
 enum dry_result lmdb_scan_rows(
     struct dry_store *base, uint64_t from, dry_scan_fn *fn, void *context)
 {
@@ -151,12 +134,16 @@ enum dry_result lmdb_scan_rows(
     struct scan scan = {
         .from = from, .least = from, .fn = fn, .context = context};
     struct database root;
+    MDB_envinfo info;
     MDB_txn *txn;
     int rc = lmdb_env_begin_read(store, &txn);
     if (rc != MDB_SUCCESS) {
         return lmdb_env_result(store, rc);
     }
-    rc = find_root(store, txn, &scan, &root);
+    rc = lmdb_row_tree(txn, &root);
+    mdb_env_info(store->env, &info);
+    scan.map = store->map;
+    scan.page_count = info.me_last_pgno + 1;
     if (rc == MDB_SUCCESS && root.root != PAGE_NONE) {
         rc = scan_tree(&scan, root.root, root.depth);
     }

@@ -12,6 +12,7 @@
 #ifndef LARDER_TIERS_DRY_LMDB_STORE_H
 #define LARDER_TIERS_DRY_LMDB_STORE_H
 
+#include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/place.h"
 #include "tiers/dry/store.h"
 
@@ -38,6 +39,8 @@ struct lmdb {
     struct place place;
     uint64_t limit_bytes;
     unsigned max_readers;
+    unsigned reader_count;
+    struct lmdb_reader **readers; /* by number; each its thread's alone */
     /* Held for reading by every read, for writing while the environment is
      * closed and opened again. */
     pthread_rwlock_t gate;
@@ -118,12 +121,18 @@ uint64_t lmdb_row_end(const struct row *row);
  * what is there is no row. */
 int lmdb_row_at(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *id,
     struct row *row, struct bytes *header);
+/* The table's record on the tree of rows, as of the transaction. */
+int lmdb_row_tree(MDB_txn *txn, struct database *tree);
 /* Asks the kernel for the pages of several chunks at once: the map is opened
  * without read-ahead, which is right for single values only. */
 void lmdb_row_hint_chunks(const struct bytes *chunks, size_t count);
 
 /* ---- lmdb_read.c ---- */
 
+struct lmdb_reader;
+void lmdb_reader_destroy(struct lmdb_reader *reader);
+void lmdb_read_many(struct dry_store *base, unsigned number,
+    struct dry_read **reads, size_t count);
 enum dry_result lmdb_read_record(struct dry_store *base, uint64_t id,
     char **data, size_t *header_bytes, size_t *payload_bytes);
 

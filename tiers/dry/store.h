@@ -68,6 +68,14 @@ struct dry_stats {
 typedef bool dry_scan_fn(
     void *context, uint64_t id, struct bytes header, uint64_t payload_bytes);
 
+/* One record to read: `id` in, the rest out, as of `read`. */
+struct dry_read {
+    uint64_t id;
+    enum dry_result result;
+    char *data;
+    size_t header_bytes, payload_bytes;
+};
+
 struct dry_open_options {
     const char *path; /* directory, created 0700 if absent */
     uint64_t limit_bytes;
@@ -94,6 +102,11 @@ struct dry_ops {
      * malloc'd buffer that the caller frees. Any thread. */
     enum dry_result (*read)(struct dry_store *store, uint64_t id, char **data,
         size_t *header_bytes, size_t *payload_bytes);
+    /* The same for several records; the disk is asked for all of them before
+     * any is waited for. `reader` is the number of the calling thread, below
+     * options.reader_threads and no other thread's. */
+    void (*read_many)(struct dry_store *store, unsigned reader,
+        struct dry_read **reads, size_t count);
     /* Headers with id >= from, ascending, from one snapshot. Any thread. */
     enum dry_result (*scan)(
         struct dry_store *store, uint64_t from, dry_scan_fn *fn, void *context);

@@ -1,19 +1,20 @@
 #include "tiers/dry/workers.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
-/* Jobs that a reader takes at once at most. */
-#define TAKE_MAX 16
+/* Reads that a reader takes at once at most: the more the cheaper, but all of
+ * them arrive when the last one does. */
+#define TAKE_MAX 64
+#define TAKE_BYTES ((size_t)1024 * 1024)
 
 /* Jobs in the order they were given. */
 struct queue {
     pthread_mutex_t lock;
     pthread_cond_t filled; /* someone sleeps only when `sleepers` > 0 */
     struct dry_job *first, **end;
-    unsigned count;
-    unsigned takers; /* threads that share the queue */
     unsigned sleepers;
     bool closed;
 };
@@ -26,6 +27,7 @@ struct dry_workers {
     struct queue writes, reads;
     pthread_t *threads; /* the writer, then the readers */
     unsigned thread_count;
+    atomic_uint readers_begun;
 
     pthread_mutex_t lock; /* guards the completed list */
     pthread_cond_t completed;
@@ -33,17 +35,15 @@ struct dry_workers {
 
     /* The engine thread's. */
     struct dry_job *kept, **kept_end; /* reads not yet handed over */
-    unsigned kept_count;
     size_t reading, applying;
 };
 
 /* ---- queues ---- */
 
-static void queue_init(struct queue *queue, unsigned takers)
+static void queue_init(struct queue *queue)
 {
     *queue = (struct queue){.first = NULL};
     queue->end = &queue->first;
-    queue->takers = takers;
     pthread_mutex_init(&queue->lock, NULL);
     pthread_cond_init(&queue->filled, NULL);
 }
@@ -55,17 +55,16 @@ static void queue_finish(struct queue *queue)
     pthread_cond_destroy(&queue->filled);
 }
 
-/* Adds a list of `count` jobs that ends at `end`. */
-static void queue_push(struct queue *queue, struct dry_job *first,
-    struct dry_job **end, unsigned count)
+/* Adds a list of jobs that ends at `end`. */
+static void queue_push(
+    struct queue *queue, struct dry_job *first, struct dry_job **end)
 {
     pthread_mutex_lock(&queue->lock);
     *queue->end = first;
     queue->end = end;
-    queue->count += count;
-    unsigned wake = queue->sleepers < count ? queue->sleepers : count;
+    bool wake = queue->sleepers > 0;
     pthread_mutex_unlock(&queue->lock);
-    for (unsigned i = 0; i < wake; i++) {
+    if (wake) {
         pthread_cond_signal(&queue->filled);
     }
 }
@@ -78,8 +77,24 @@ static void queue_close(struct queue *queue)
     pthread_mutex_unlock(&queue->lock);
 }
 
-/* The oldest jobs, a fair share of what there is, waiting for one; NULL when
- * closed and empty. */
+/* Where a list is cut that one thread takes from the queue: behind one job, or
+ * behind several reads. */
+static struct dry_job **first_share(struct dry_job **first)
+{
+    struct dry_job **end = first;
+    size_t bytes = 0;
+    unsigned count = 0;
+    do {
+        bytes += (*end)->expected_bytes;
+        end = &(*end)->next;
+        count++;
+    } while ((*first)->kind == DRY_JOB_READ && *end != NULL &&
+             (*end)->kind == DRY_JOB_READ && count < TAKE_MAX &&
+             bytes < TAKE_BYTES);
+    return end;
+}
+
+/* The oldest jobs, waiting for one; NULL when closed and empty. */
 static struct dry_job *queue_take(struct queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
@@ -89,43 +104,55 @@ static struct dry_job *queue_take(struct queue *queue)
         queue->sleepers--;
     }
     struct dry_job *first = queue->first;
-    struct dry_job **end = &queue->first;
-    unsigned share = (queue->count + queue->takers - 1) / queue->takers;
-    share = share < TAKE_MAX ? share : TAKE_MAX;
-    for (; share > 0 && *end != NULL; share--) {
-        end = &(*end)->next;
-        queue->count--;
-    }
     if (first != NULL) {
+        struct dry_job **end = first_share(&queue->first);
         queue->first = *end;
         *end = NULL;
         if (queue->first == NULL) {
             queue->end = &queue->first;
         }
     }
+    bool more = queue->first != NULL && queue->sleepers > 0;
     pthread_mutex_unlock(&queue->lock);
+    if (more) {
+        pthread_cond_signal(&queue->filled);
+    }
     return first;
 }
 
 /* ---- threads ---- */
 
-static void run_job(struct dry_store *store, struct dry_job *job)
+static void apply(struct dry_store *store, struct dry_job *job)
 {
-    switch (job->kind) {
-    case DRY_JOB_APPLY:
-        if (job->call != NULL) {
-            job->call(job, store);
-        }
-        job->result = store->ops->apply(
-            store, &job->batch, job->reason, sizeof(job->reason));
-        break;
-    case DRY_JOB_READ:
-        job->result = store->ops->read(store, job->id, &job->data,
-            &job->header_bytes, &job->payload_bytes);
-        break;
-    case DRY_JOB_CALL:
+    if (job->call != NULL) {
         job->call(job, store);
-        break;
+    }
+    job->result =
+        store->ops->apply(store, &job->batch, job->reason, sizeof(job->reason));
+}
+
+/* A list of at most TAKE_MAX reads. */
+static void read_all(
+    struct dry_store *store, unsigned reader, struct dry_job *first)
+{
+    struct dry_read reads[TAKE_MAX], *pointers[TAKE_MAX];
+    size_t count = 0;
+    for (struct dry_job *job = first; job != NULL; job = job->next) {
+        reads[count] = (struct dry_read){.id = job->id};
+        pointers[count] = &reads[count];
+        count++;
+    }
+    store->ops->read_many(store, reader, pointers, count);
+    count = 0;
+    for (struct dry_job *job = first; job != NULL; job = job->next) {
+        const struct dry_read *read = &reads[count++];
+        job->result = read->result;
+        job->data = read->data;
+        job->header_bytes = read->header_bytes;
+        job->payload_bytes = read->payload_bytes;
+        if (job->arrived != NULL) {
+            job->arrived(job);
+        }
     }
 }
 
@@ -146,29 +173,34 @@ static void complete(
     }
 }
 
-static void run_queue(struct dry_workers *workers, struct queue *queue)
-{
-    struct dry_job *first;
-    while ((first = queue_take(queue)) != NULL) {
-        struct dry_job **end = &first;
-        for (; *end != NULL; end = &(*end)->next) {
-            run_job(workers->store, *end);
-        }
-        complete(workers, first, end);
-    }
-}
-
 static void *writer_main(void *argument)
 {
     struct dry_workers *workers = argument;
-    run_queue(workers, &workers->writes);
+    struct dry_job *job;
+    while ((job = queue_take(&workers->writes)) != NULL) {
+        apply(workers->store, job);
+        complete(workers, job, &job->next);
+    }
     return NULL;
 }
 
 static void *reader_main(void *argument)
 {
     struct dry_workers *workers = argument;
-    run_queue(workers, &workers->reads);
+    unsigned number = atomic_fetch_add(&workers->readers_begun, 1);
+    struct dry_job *first;
+    while ((first = queue_take(&workers->reads)) != NULL) {
+        struct dry_job **end = &first;
+        if (first->kind == DRY_JOB_CALL) {
+            first->call(first, workers->store);
+        } else {
+            read_all(workers->store, number, first);
+        }
+        while (*end != NULL) {
+            end = &(*end)->next;
+        }
+        complete(workers, first, end);
+    }
     return NULL;
 }
 
@@ -183,8 +215,8 @@ struct dry_workers *dry_workers_create(struct dry_store *store,
     workers->wake = wake;
     workers->context = context;
     workers->end = &workers->first;
-    queue_init(&workers->writes, 1);
-    queue_init(&workers->reads, reader_count);
+    queue_init(&workers->writes);
+    queue_init(&workers->reads);
     workers->kept_end = &workers->kept;
     pthread_mutex_init(&workers->lock, NULL);
     pthread_condattr_t attributes;
@@ -236,23 +268,20 @@ void dry_workers_submit(struct dry_workers *workers, struct dry_job *job)
     job->next = NULL;
     if (job->kind == DRY_JOB_APPLY) {
         workers->applying++;
-        queue_push(&workers->writes, job, &job->next, 1);
+        queue_push(&workers->writes, job, &job->next);
     } else {
         workers->reading++;
         *workers->kept_end = job;
         workers->kept_end = &job->next;
-        workers->kept_count++;
     }
 }
 
 void dry_workers_flush(struct dry_workers *workers)
 {
     if (workers->kept != NULL) {
-        queue_push(&workers->reads, workers->kept, workers->kept_end,
-            workers->kept_count);
+        queue_push(&workers->reads, workers->kept, workers->kept_end);
         workers->kept = NULL;
         workers->kept_end = &workers->kept;
-        workers->kept_count = 0;
     }
 }
 

@@ -12,7 +12,8 @@
 
 enum dry_job_kind {
     DRY_JOB_APPLY, /* writer: call(job) if there is one, then `batch` */
-    DRY_JOB_READ,  /* readers: `id` -> data, header_bytes, payload_bytes */
+    DRY_JOB_READ,  /* readers: `id` -> data, header_bytes, payload_bytes;
+                      then `arrived`, if any */
     DRY_JOB_CALL,  /* readers: call(job), for long scans and reclaim reads */
 };
 
@@ -20,6 +21,8 @@ struct dry_job {
     enum dry_job_kind kind;
     struct dry_batch_view batch; /* what it points at lives until collected */
     uint64_t id;
+    size_t expected_bytes; /* DRY_JOB_READ: about what it will read */
+    void (*arrived)(struct dry_job *job); /* reader thread */
     void (*call)(struct dry_job *job, struct dry_store *store);
     /* Called by dry_workers_collect on the engine thread. */
     void (*done)(struct dry_job *job);

@@ -1,0 +1,112 @@
+/* Reads of a file, with a ring and without one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tiers/dry/ring.h"
+
+enum { FILE_BYTES = 100000, READS = 300 };
+
+static unsigned char byte_at(size_t at)
+{
+    return (unsigned char)(at * 2654435761u >> 16);
+}
+
+static int make_file(void)
+{
+    char path[] = "/var/tmp/larder-ring-XXXXXX";
+    unsigned char *bytes = malloc(FILE_BYTES);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(path), 0);
+    for (size_t i = 0; i < FILE_BYTES; i++) {
+        bytes[i] = byte_at(i);
+    }
+    assert_int_equal(write(fd, bytes, FILE_BYTES), FILE_BYTES);
+    free(bytes);
+    return fd;
+}
+
+/* More reads than a ring has entries, of two parts each. The last ones reach
+ * beyond the end of the file, with one part or with both. */
+static void read_pieces(struct ring *ring)
+{
+    static unsigned char to[READS][400];
+    struct ring_read reads[READS];
+    struct iovec parts[READS][2];
+    int fd = make_file();
+    for (size_t i = 0; i < READS; i++) {
+        parts[i][0] = (struct iovec){to[i], 100};
+        parts[i][1] = (struct iovec){to[i] + 100, 300};
+        reads[i] =
+            (struct ring_read){.at = i * 331, .parts = parts[i], .count = 2};
+    }
+    reads[READS - 2].at = FILE_BYTES - 200;
+    reads[READS - 1].at = FILE_BYTES + 5000;
+    ring_read_all(ring, fd, reads, READS);
+    for (size_t i = 0; i < READS - 2; i++) {
+        assert_int_equal(reads[i].error, 0);
+        for (size_t j = 0; j < 400; j++) {
+            assert_int_equal(to[i][j], byte_at(i * 331 + j));
+        }
+    }
+    assert_int_equal(reads[READS - 2].error, ENODATA);
+    assert_int_equal(reads[READS - 1].error, ENODATA);
+    ring_read_all(ring, fd, reads, 0);
+    close(fd);
+}
+
+static void test_ring(void **state)
+{
+    struct ring *ring = ring_create();
+    (void)state;
+    if (ring == NULL) {
+        skip(); /* not allowed here */
+    }
+    read_pieces(ring);
+    read_pieces(ring);
+    ring_destroy(ring);
+}
+
+static void test_without_ring(void **state)
+{
+    (void)state;
+    read_pieces(NULL);
+    ring_destroy(NULL);
+}
+
+static void expect_bad_file(struct ring *ring)
+{
+    char to[2][10];
+    struct iovec parts[2] = {{to[0], 10}, {to[1], 10}};
+    struct ring_read reads[2] = {
+        {.parts = &parts[0], .count = 1}, {.parts = &parts[1], .count = 1}};
+    ring_read_all(ring, -1, reads, 2);
+    assert_int_equal(reads[0].error, EBADF);
+    assert_int_equal(reads[1].error, EBADF);
+}
+
+static void test_errors(void **state)
+{
+    struct ring *ring = ring_create();
+    (void)state;
+    expect_bad_file(ring);
+    expect_bad_file(NULL);
+    ring_destroy(ring);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_without_ring),
+        cmocka_unit_test(test_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

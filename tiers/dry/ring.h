@@ -1,0 +1,30 @@
+/* Many reads of a file at once: through io_uring where the kernel allows it,
+ * or else one after the other. What a read from disk costs the processor is
+ * mostly telling the device and being woken again; a ring pays both once for
+ * all reads of a round. */
+#ifndef LARDER_TIERS_DRY_RING_H
+#define LARDER_TIERS_DRY_RING_H
+
+#include "protocol/bytes.h"
+
+#include <sys/uio.h>
+
+struct ring;
+
+/* One read into `parts`, which are used up. */
+struct ring_read {
+    uint64_t at; /* in the file */
+    struct iovec *parts;
+    int count;
+    int error; /* out: 0, an errno, or ENODATA: the file ends before */
+};
+
+/* For the calling thread alone, but for ring_destroy. NULL: the kernel has no
+ * io_uring or forbids it, as many containers do. */
+struct ring *ring_create(void);
+void ring_destroy(struct ring *ring);
+/* Returns when all are done. `ring` may be NULL. */
+void ring_read_all(
+    struct ring *ring, int fd, struct ring_read *reads, size_t count);
+
+#endif

@@ -9,6 +9,7 @@ static void open_value(struct collection *collection, const struct entry *entry)
     collection->live = entry_live(entry);
     check(!entry_is_dry(entry));
     if (collection->live != NULL) {
+        collection->ref = arena_ref(&collection->db->engine->arena, entry);
         collection->live_bytes = value_memory_bytes(collection->live);
         seq_open_tree(&collection->seq, &collection->live->items, secret);
         return;
@@ -68,15 +69,11 @@ void collection_grow(struct collection *collection, enum kind kind)
 static void settle_live(struct collection *collection)
 {
     struct db *db = collection->db;
-    uint64_t hash = db_hash(db, collection->key);
-    struct index_slot slot =
-        index_find(&db->space->index, hash, collection->key);
-    check(slot.ref != NULL);
-    struct entry *entry = arena_at(&db->engine->arena, *slot.ref);
+    struct entry *entry = arena_at(&db->engine->arena, collection->ref);
     check(entry_live(entry) == collection->live);
     shelf_count_live(db->engine, entry, collection->live_bytes);
     entry->bits = entry_with_kind(entry->bits, collection->kind);
-    entry_outdate(db->space, entry, hash);
+    entry_outdate(db->space, entry, db_hash(db, collection->key));
     item_arrived(db->engine, entry);
 }
 

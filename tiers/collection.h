@@ -25,6 +25,7 @@ struct collection {
     enum kind kind;
     struct seq seq;
     struct value *live; /* the entry's, or new; NULL: flat */
+    uint32_t ref;       /* of the entry, when `live` is its */
     bool exists;        /* there was an entry */
     bool is_new;        /* `live` is not the entry's yet */
     size_t live_bytes;  /* of the entry's live value, as it was */

@@ -141,8 +141,18 @@ uint64_t node_items(const struct tree_node *node)
 
 /* ---- leaves ---- */
 
-/* Makes room for `count` items of `size` bytes in all before item `at`; their
- * bytes, offsets and hashes are the caller's to write. */
+/* Moves the offsets of items [from, to) by `size`, modulo 2^16. */
+static void shift_offsets(
+    uint16_t *offsets, unsigned from, unsigned to, size_t size)
+{
+    for (unsigned i = from; i < to; i++) {
+        offsets[i] = (uint16_t)(offsets[i] + size);
+    }
+}
+
+/* Makes room for `count` items of `size` bytes in all before item `at`, and
+ * writes the offset of the first; their bytes, hashes and the other offsets
+ * are the caller's to write. */
 static struct tree_node *leaf_open(struct tree *tree, struct tree_node **slot,
     unsigned at, unsigned count, size_t size)
 {
@@ -159,6 +169,7 @@ static struct tree_node *leaf_open(struct tree *tree, struct tree_node **slot,
         leaf->bytes - begin);
     leaf->bytes += (uint32_t)size;
     uint16_t *old = leaf_offsets(shape, leaf);
+    uint16_t base = leaf->count > 0 ? old[0] : 0;
     uint32_t *hashes = leaf_hashes(leaf);
     unsigned behind = leaf->count - at;
     leaf->count = (uint16_t)(leaf->count + count);
@@ -167,18 +178,21 @@ static struct tree_node *leaf_open(struct tree *tree, struct tree_node **slot,
     memmove(offsets + at + count, old + at, behind * sizeof *old);
     memmove(offsets, old, at * sizeof *old);
     memmove(hashes + at + count, hashes + at, behind * leaf_hash_bytes(shape));
-    for (unsigned i = at + count; i < leaf->count; i++) {
-        offsets[i] = (uint16_t)(offsets[i] + size);
+    if (at < behind) {
+        base = (uint16_t)(base - size);
+        shift_offsets(offsets, 0, at, 0 - size);
+    } else {
+        shift_offsets(offsets, at + count, leaf->count, size);
     }
+    offsets[at] = (uint16_t)(base + begin);
     return leaf;
 }
 
 void leaf_insert(struct tree *tree, struct tree_node **slot, unsigned at,
     uint32_t hash, struct bytes item)
 {
-    uint32_t begin = leaf_offset(tree->shape, *slot, at);
     struct tree_node *leaf = leaf_open(tree, slot, at, 1, item.size);
-    leaf_offsets(tree->shape, leaf)[at] = (uint16_t)begin;
+    uint32_t begin = leaf_offset(tree->shape, leaf, at);
     if (tree->shape->order == SHAPE_BY_HASH) {
         leaf_hashes(leaf)[at] = hash;
     }
@@ -204,8 +218,10 @@ void leaf_erase(
     memmove(hashes + at, hashes + at + count, behind * leaf_hash_bytes(shape));
     memmove(offsets, old, at * sizeof *old);
     memmove(offsets + at, old + at + count, behind * sizeof *old);
-    for (unsigned i = at; i < leaf->count; i++) {
-        offsets[i] = (uint16_t)(offsets[i] - size);
+    if (at < behind) {
+        shift_offsets(offsets, 0, at, size);
+    } else {
+        shift_offsets(offsets, at, leaf->count, 0 - size);
     }
 }
 
@@ -219,11 +235,12 @@ void leaf_append(struct tree *tree, struct tree_node **slot,
     uint32_t base = (*slot)->bytes;
     size_t size = source->bytes - begin;
     struct tree_node *leaf = leaf_open(tree, slot, at, count, size);
+    uint16_t *offsets = leaf_offsets(shape, leaf);
     memcpy(
         leaf_data(leaf, base + size), leaf_data(source, source->bytes), size);
-    for (unsigned i = 0; i < count; i++) {
-        leaf_offsets(shape, leaf)[at + i] =
-            (uint16_t)(leaf_offset(shape, source, from + i) - begin + base);
+    for (unsigned i = 1; i < count; i++) {
+        offsets[at + i] = (uint16_t)(offsets[at] - begin +
+                                     leaf_offset(shape, source, from + i));
     }
     if (shape->order == SHAPE_BY_HASH) {
         memcpy(leaf_hashes(leaf) + at, leaf_hashes(source) + from,

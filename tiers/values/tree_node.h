@@ -8,7 +8,9 @@
  * and offsets (16 bits) are in the order of the items, which begin at the
  * node's end: so appending moves no items, and a search finds all that it
  * reads first in the node's first few cache lines. An item's offset is how many
- * bytes of items come before it.
+ * bytes of items come before it, plus a number that is the same for all items
+ * of the leaf, modulo 2^16: who inserts or removes near the front changes that
+ * number instead of all offsets behind.
  *
  * Functions that change a node want it unshared (refs 1). Those that may move
  * it take the slot that points at it: the parent's, or the tree's. */
@@ -76,7 +78,9 @@ static inline char *leaf_data(const struct tree_node *leaf, size_t offset)
 static inline uint32_t leaf_offset(
     const struct shape *shape, const struct tree_node *leaf, unsigned at)
 {
-    return at < leaf->count ? leaf_offsets(shape, leaf)[at] : leaf->bytes;
+    const uint16_t *offsets = leaf_offsets(shape, leaf);
+    return at < leaf->count ? (uint16_t)(offsets[at] - offsets[0])
+                            : leaf->bytes;
 }
 
 static inline struct bytes leaf_item(

@@ -150,6 +150,12 @@ void conn_close_after_reply(struct conn *conn)
     }
 }
 
+void conn_stop_reading(struct conn *conn)
+{
+    conn->flags &= ~(uint32_t)CONN_READING;
+    uv_read_stop(&conn->stream);
+}
+
 void conn_update_reading(struct conn *conn)
 {
     uint32_t stopped = CONN_PARKED | CONN_CLOSING | CONN_CLOSE_AFTER_REPLY;
@@ -158,6 +164,11 @@ void conn_update_reading(struct conn *conn)
         (conn->output_first == NULL ||
             conn_output_bytes(conn) <= conn_output_pause_bytes(conn->server));
     bool reading = (conn->flags & CONN_READING) != 0;
+    if (reading && (conn->flags & stopped) == CONN_PARKED) {
+        /* Mostly it waits a moment, and the client for its answer: that it
+         * sends more is noticed when it happens, by conn_on_read. */
+        return;
+    }
     if (wanted == reading || (conn->flags & CONN_CLOSING) != 0) {
         return;
     }
@@ -165,8 +176,7 @@ void conn_update_reading(struct conn *conn)
         conn->flags |= CONN_READING;
         check(uv_read_start(&conn->stream, conn_on_alloc, conn_on_read) == 0);
     } else {
-        conn->flags &= ~(uint32_t)CONN_READING;
-        uv_read_stop(&conn->stream);
+        conn_stop_reading(conn);
     }
 }
 

@@ -121,6 +121,9 @@ void conn_close_after_reply(struct conn *conn);
 const struct resp_limits *conn_limits(const struct conn *conn);
 /* Starts or stops delivery of input, by what the connection's state says. */
 void conn_update_reading(struct conn *conn);
+/* At once. conn_update_reading leaves a parked connection to be stopped by the
+ * first input that comes. */
+void conn_stop_reading(struct conn *conn);
 
 /* ---- for CLIENT LIST, KILL, PAUSE ---- */
 

@@ -29,9 +29,9 @@ void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     (void)suggested;
     struct conn *conn = (struct conn *)handle;
     struct server *server = conn->server;
-    if (had_its_share(conn)) {
+    if ((conn->flags & CONN_PARKED) != 0 || had_its_share(conn)) {
         /* libuv then calls conn_on_read with UV_ENOBUFS and comes back in
-         * the next turn. */
+         * the next turn if it is still to read. */
         *buffer = uv_buf_init(NULL, 0);
         return;
     }
@@ -141,6 +141,9 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 {
     struct conn *conn = (struct conn *)stream;
     struct server *server = conn->server;
+    if (size == UV_ENOBUFS && (conn->flags & CONN_PARKED) != 0) {
+        conn_stop_reading(conn);
+    }
     if (size == 0 || size == UV_ENOBUFS) {
         return;
     }

@@ -323,7 +323,7 @@ static bool frees_room(const struct batch *batch, uint64_t keep_from)
 {
     /* An empty batch to a store that fails asks whether it still does. */
     bool frees = batch->row_count > 0 || batch->keyspaces != NULL ||
-                 batch->engine->log.failures == 0;
+                 keep_from != 0 || batch->engine->log.failures == 0;
     for (size_t i = 0; frees && keep_from == 0 && i < batch->row_count; i++) {
         frees = batch->rows[i].keyspace == 0;
     }

@@ -167,6 +167,31 @@ static void wait_for_reclaim(struct world *world)
     world->engine->options.dry_maxsize_bytes = 0;
 }
 
+/* Nothing but dead records at the log's left edge: taking them out frees
+ * room, though no row is written. */
+static void dead_records_leave_a_full_store(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    put_text(&world, 0, "dead", "dead");
+    put_text(&world, 0, "alive", "alive");
+    world_save(&world);
+    db_delete(world_db(&world, 0), text("dead"), world.now_ms);
+    db_delete(world_db(&world, 0), text("alive"), world.now_ms);
+    world_pass(&world, 2000);
+    put_text(&world, 0, "k", "v");
+    world_plan(&world, FAULT_APPLY, 1, true, DRY_FULL);
+    start_demote(&world, 0, "k");
+    world_settle(&world);
+    assert_true(world.engine->log.full);
+    wait_for_reclaim(&world);
+    assert_int_equal(world.engine->log.sealed->row_count, 0);
+    assert_true(world.engine->log.sealed->job.batch.frees);
+    world_heal(&world, FAULT_APPLY);
+    world_finish(&world);
+}
+
 /* Three dry keys whose records are being moved to a store that is full. */
 static void start_moves(struct world *world, enum dry_result result)
 {
@@ -522,6 +547,7 @@ int main(void)
         cmocka_unit_test(full_store_heals_by_itself),
         cmocka_unit_test(save_tries_again),
         cmocka_unit_test(save_waits_for_room),
+        cmocka_unit_test(dead_records_leave_a_full_store),
         cmocka_unit_test(moves_to_a_full_store_are_taken_back),
         cmocka_unit_test(moves_to_a_failing_store_are_taken_back),
         cmocka_unit_test(damaged_record_is_an_error_for_its_key),

@@ -69,7 +69,7 @@ void keyspace_changed(struct request *request, struct bytes key)
     keyspace_changed_in(request, request->db, key);
 }
 
-/* No command has deleted the key. */
+/* No command has deleted the key, or what is gone of it. */
 static void key_gone(struct server *server, struct db *db, struct bytes key)
 {
     if (tracking_is_used(server->tracking)) {
@@ -231,6 +231,8 @@ void keyspace_on_engine_event(
         [ENGINE_EVICTED] = {KEYSPACE_EVICTED, "evicted", true},
         [ENGINE_MISSED] = {KEYSPACE_MISS, "keymiss", false},
         [ENGINE_ADDED] = {KEYSPACE_NEW, "new", false},
+        [ENGINE_FIELDS_EXPIRED] = {KEYSPACE_HASH, "hexpired", true},
+        [ENGINE_EMPTIED] = {KEYSPACE_GENERIC, "del", true},
     };
     struct server *server = context;
     if (events[event].changes) {

@@ -1,6 +1,7 @@
 #include "tiers/collection.h"
 
 #include "tiers/engine_internal.h"
+#include "tiers/values/hash.h"
 
 static void open_value(struct collection *collection, const struct entry *entry)
 {
@@ -65,6 +66,29 @@ void collection_grow(struct collection *collection, enum kind kind)
     seq_to_tree(&collection->seq, &collection->live->items);
 }
 
+/* The entry says when fields of its hash expire; it may move. */
+static void settle_fields(struct collection *collection, uint64_t hash)
+{
+    struct space *space = collection->db->space;
+    struct arena *arena = &space->engine->arena;
+    const struct entry *entry = arena_at(arena, collection->ref);
+    struct field_deadlines fields = hash_deadlines(collection);
+    struct entry_spec spec;
+    entry_describe(entry, &spec);
+    if (entry_kind(entry) == collection->kind &&
+        spec.fields.first_ms == fields.first_ms &&
+        spec.fields.last_ms == fields.last_ms) {
+        return;
+    }
+    spec.fields = fields;
+    spec.bits = entry_with_kind(spec.bits, collection->kind);
+    struct index_slot slot =
+        index_find_ref(&space->index, hash, collection->ref);
+    check(slot.ref != NULL);
+    entry = space_replace(space, slot, &spec, LINK_SAME);
+    collection->ref = arena_ref(arena, entry);
+}
+
 /* The entry's live value has changed in place. */
 static void settle_live(struct collection *collection)
 {
@@ -72,9 +96,14 @@ static void settle_live(struct collection *collection)
     struct entry *entry = arena_at(&db->engine->arena, collection->ref);
     check(entry_live(entry) == collection->live);
     shelf_count_live(db->engine, entry, collection->live_bytes);
-    entry->bits = entry_with_kind(entry->bits, collection->kind);
-    entry_outdate(db->space, entry, db_hash(db, collection->key));
-    item_arrived(db->engine, entry);
+    uint64_t hash = db_hash(db, collection->key);
+    entry_outdate(db->space, entry, hash);
+    if (kind_expires_fields(collection->kind)) {
+        settle_fields(collection, hash);
+    } else {
+        entry->bits = entry_with_kind(entry->bits, collection->kind);
+    }
+    item_arrived(db->engine, arena_at(&db->engine->arena, collection->ref));
 }
 
 static void store_flat(struct collection *collection)
@@ -84,9 +113,19 @@ static void store_flat(struct collection *collection)
     size_t size = varint_write(head, seq->count);
     char *payload = seq->data - size;
     memcpy(payload, head, size);
-    db_set_flat(collection->db, collection->key,
-        bytes_of(payload, size + seq->size), collection->kind,
-        collection->now_ms);
+    struct bytes value = bytes_of(payload, size + seq->size);
+    if (!kind_expires_fields(collection->kind)) {
+        db_set_flat(collection->db, collection->key, value, collection->kind,
+            collection->now_ms);
+        return;
+    }
+    struct entry_spec spec = {
+        .key = collection->key,
+        .value = value,
+        .fields = hash_deadlines(collection),
+        .bits = entry_with_tier((uint16_t)collection->kind, TIER_HOT),
+    };
+    db_put(collection->db, &spec, DB_KEEP_EXPIRY, collection->now_ms);
 }
 
 static void store(struct collection *collection)
@@ -97,6 +136,9 @@ static void store(struct collection *collection)
         struct entry_spec spec = {
             .key = collection->key,
             .live = collection->live,
+            .fields = kind_expires_fields(collection->kind)
+                          ? hash_deadlines(collection)
+                          : (struct field_deadlines){0},
             .bits = entry_with_tier((uint16_t)collection->kind, TIER_HOT),
         };
         db_put(collection->db, &spec, DB_KEEP_EXPIRY, collection->now_ms);

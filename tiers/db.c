@@ -14,16 +14,16 @@ uint64_t db_tier_size(const struct db *db, enum tier tier)
 
 uint64_t db_expiring(const struct db *db)
 {
-    return db->space->wheel.items;
+    return db->space->wheel.keys;
 }
 
 int64_t db_mean_ttl_ms(const struct db *db, int64_t now_ms)
 {
     const struct wheel *wheel = &db->space->wheel;
-    if (wheel->items == 0) {
+    if (wheel->keys == 0) {
         return 0;
     }
-    int64_t mean = (int64_t)(wheel->expiry_sum_ms / wheel->items) - now_ms;
+    int64_t mean = (int64_t)(wheel->expiry_sum_ms / wheel->keys) - now_ms;
     return mean > 0 ? mean : 0;
 }
 
@@ -89,6 +89,9 @@ static void remove_and_tell(struct space *space, uint64_t hash,
     db_remove(space, hash, slot);
     if (copy != NULL) {
         db_tell(space->db, event, bytes_of(copy, key.size));
+        if (event == ENGINE_FIELDS_EXPIRED) {
+            db_tell(space->db, ENGINE_EMPTIED, bytes_of(copy, key.size));
+        }
         free(copy);
     }
 }
@@ -97,6 +100,12 @@ void db_expire_entry(struct space *space, uint64_t hash, struct index_slot slot)
 {
     struct engine *engine = space->engine;
     const struct entry *entry = arena_at(&engine->arena, *slot.ref);
+    int64_t expiry_ms = entry_expiry_of(entry);
+    if (entry_expires_fields(entry->bits) &&
+        (expiry_ms == 0 || expiry_ms > engine->now_ms)) {
+        remove_and_tell(space, hash, slot, ENGINE_FIELDS_EXPIRED);
+        return;
+    }
     engine->counters.expired++;
     engine->counters.expired_by_tier[entry_tier_of(entry)]++;
     shelf_of(engine, entry)
@@ -122,23 +131,48 @@ struct found {
     uint64_t hash;
 };
 
+/* A collection cannot be looked into while it is packed. */
+static bool must_rise(const struct entry *entry)
+{
+    enum value_form form = value_form(entry_kind(entry));
+    if (form == VALUE_STRING || entry_tier_of(entry) != TIER_COLD) {
+        return false;
+    }
+    return entry_codec(entry) != CODEC_NONE ||
+           (form == VALUE_TREE && entry_live(entry) == NULL);
+}
+
+/* What is over goes, the whole key or some of its fields. */
+static void settle(struct db *db, struct found *found, int64_t now_ms)
+{
+    const struct entry *entry = found->entry;
+    if (entry_is_over(entry, now_ms)) {
+        db_expire_entry(db->space, found->hash, found->slot);
+        found->slot.ref = NULL;
+        found->entry = NULL;
+    } else if (fields_are_due(entry, now_ms) && !entry_is_dry(entry) &&
+               !must_rise(entry)) {
+        found->slot = fields_expire(db->space, found->slot, UINT64_MAX);
+        found->entry = found->slot.ref == NULL
+                           ? NULL
+                           : arena_at(&db->engine->arena, *found->slot.ref);
+    }
+}
+
 static struct found find(struct db *db, struct bytes key, int64_t now_ms)
 {
-    struct space *space = db->space;
     struct found found = {.hash = db_hash(db, key)};
     db->engine->now_ms = now_ms;
-    found.slot = index_find(&space->index, found.hash, key);
+    found.slot = index_find(&db->space->index, found.hash, key);
     if (found.slot.ref == NULL) {
         return found;
     }
     found.entry = arena_at(&db->engine->arena, *found.slot.ref);
-    int64_t expiry_ms = entry_expiry_of(found.entry);
-    if (expiry_ms != 0 && expiry_ms <= now_ms) {
-        db_expire_entry(space, found.hash, found.slot);
-        found.slot.ref = NULL;
-        found.entry = NULL;
-    } else if (entry_is_of_past(db->engine, found.entry)) {
-        db_evict_entry(space, found.hash, found.slot);
+    if ((found.entry->bits & ENTRY_HAS_EXPIRY) != 0) {
+        settle(db, &found, now_ms);
+    }
+    if (found.entry != NULL && entry_is_of_past(db->engine, found.entry)) {
+        db_evict_entry(db->space, found.hash, found.slot);
         found.slot.ref = NULL;
         found.entry = NULL;
     }
@@ -159,17 +193,6 @@ struct entry *db_find(struct db *db, struct bytes key, int64_t now_ms)
     return find(db, key, now_ms).entry;
 }
 
-/* A collection cannot be looked into while it is packed. */
-static bool must_rise(const struct entry *entry)
-{
-    enum value_form form = value_form(entry_kind(entry));
-    if (form == VALUE_STRING || entry_tier_of(entry) != TIER_COLD) {
-        return false;
-    }
-    return entry_codec(entry) != CODEC_NONE ||
-           (form == VALUE_TREE && entry_live(entry) == NULL);
-}
-
 /* One more use of an entry: time, frequency, place in its list, and from
  * cold to hot at the first use since it sank or the second since it came up
  * from disk. */
@@ -184,7 +207,11 @@ static struct entry *use(struct db *db, struct found *found)
     if (entry_tier_of(entry) == TIER_COLD) {
         if ((entry->bits & ENTRY_TOUCHED) || must_rise(entry)) {
             entry->access = access_next(engine, entry->access);
-            return rise_to_hot(db->space, found->slot);
+            found->entry = rise_to_hot(db->space, found->slot);
+            if ((found->entry->bits & ENTRY_HAS_EXPIRY) != 0) {
+                settle(db, found, engine->now_ms);
+            }
+            return found->entry;
         }
         entry->bits |= ENTRY_TOUCHED;
     }
@@ -389,9 +416,8 @@ static void on_scan(void *context, uint32_t ref, uint64_t hash)
 {
     const struct scan_visit *visit = context;
     const struct entry *entry = arena_at(&visit->db->engine->arena, ref);
-    int64_t expiry_ms = entry_expiry_of(entry);
     (void)hash;
-    if (expiry_ms == 0 || expiry_ms > visit->now_ms) {
+    if (!entry_is_over(entry, visit->now_ms)) {
         visit->fn(visit->context, entry_key_of(entry), entry);
     }
 }

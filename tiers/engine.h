@@ -32,8 +32,10 @@ enum engine_policy { /* maxmemory-policy: heeded without a dry tier only */
 enum engine_event { /* what happened to a key without a command doing it */
     ENGINE_EXPIRED,
     ENGINE_EVICTED,
-    ENGINE_MISSED, /* a command read what is not there */
-    ENGINE_ADDED,  /* there was no such key before */
+    ENGINE_MISSED,         /* a command read what is not there */
+    ENGINE_ADDED,          /* there was no such key before */
+    ENGINE_FIELDS_EXPIRED, /* some fields of a hash, or all */
+    ENGINE_EMPTIED,        /* after that: they were all it had */
 };
 
 /* Each life of a database has a 16-bit number, and flushed ones need theirs

@@ -348,6 +348,19 @@ void db_set_flat(struct db *db, struct bytes key, struct bytes payload,
 void entry_outdate(struct space *space, struct entry *entry, uint64_t hash);
 void db_expire_entry(
     struct space *space, uint64_t hash, struct index_slot slot);
+/* The fields of a hash (fields.c). Whether some are due; of any entry. */
+static inline bool fields_are_due(const struct entry *entry, int64_t now_ms)
+{
+    return entry_expires_fields(entry->bits) &&
+           entry_fields_of(entry).first_ms <= now_ms;
+}
+/* Removes at most `most` fields that are due from a hash that can be looked
+ * into, and tells of it. Where the entry is then; no ref: nothing is left of
+ * it. */
+struct index_slot fields_expire(
+    struct space *space, struct index_slot slot, uint64_t most);
+/* An entry of that kind has come up in the wheel. */
+void fields_turn(struct space *space, uint64_t hash, struct index_slot slot);
 void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot);
 /* Calls the caller's listener. */
 void db_tell(const struct db *db, enum engine_event event, struct bytes key);

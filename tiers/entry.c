@@ -220,6 +220,9 @@ void entry_describe(const struct entry *entry, struct entry_spec *spec)
         .shelf = entry->shelf,
         .bits = entry->bits,
     };
+    if (entry_expires_fields(entry->bits)) {
+        spec->fields = entry_fields_of(entry);
+    }
     if (entry_tier_of(entry) != TIER_COLD) {
         spec->bits &= (uint16_t)~ENTRY_SINKING; /* means something else */
     }
@@ -243,12 +246,24 @@ static bool spec_is_long(const struct entry_spec *spec)
                (spec->bits & ENTRY_CODEC_MASK) != 0);
 }
 
+static bool spec_has_expiry(const struct entry_spec *spec)
+{
+    return spec->expiry_ms != 0 || entry_expires_fields(spec->bits);
+}
+
+static size_t expiry_bytes(const struct entry_spec *spec)
+{
+    if (!spec_has_expiry(spec)) {
+        return 0;
+    }
+    return entry_expires_fields(spec->bits) ? 32 : 16;
+}
+
 /* Bytes between the fixed part and the key. */
 static size_t optional_bytes(const struct entry_spec *spec)
 {
     bool long_value = spec_is_long(spec);
-    return (entry_has_links(spec->bits) ? 8 : 0) +
-           (spec->expiry_ms != 0 ? 16 : 0) +
+    return (entry_has_links(spec->bits) ? 8 : 0) + expiry_bytes(spec) +
            (spec->key.size > ENTRY_SHORT_MAX ? 4 : 0) + (long_value ? 4 : 0);
 }
 
@@ -278,7 +293,7 @@ void entry_place_value(struct entry_spec *spec)
 {
     if (!spec_is_dry(spec) && !spec_is_outside(spec) &&
         !entry_fits_inline(
-            spec->key.size, spec->value.size, spec->expiry_ms != 0)) {
+            spec->key.size, spec->value.size, spec_has_expiry(spec))) {
         spec->blob = blob_copy(spec->value);
         check(spec->blob != NULL);
     }
@@ -295,7 +310,7 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
     entry->access = spec->access;
     entry->shelf = spec->shelf;
     entry->bits = (uint16_t)((spec->bits & ~layout) |
-                             (spec->expiry_ms != 0 ? ENTRY_HAS_EXPIRY : 0) |
+                             (spec_has_expiry(spec) ? ENTRY_HAS_EXPIRY : 0) |
                              (long_key ? ENTRY_LONG_KEY : 0) |
                              (long_value ? ENTRY_LONG_VALUE : 0) |
                              (is_outside ? ENTRY_OUTSIDE : 0));
@@ -305,10 +320,13 @@ void entry_write(struct entry *entry, const struct entry_spec *spec)
                             : (uint8_t)spec->value.size;
     entry_set_id(entry, spec->id);
     char *at = (char *)entry + entry_expiry_offset(entry);
-    if (spec->expiry_ms != 0) {
+    if (spec_has_expiry(spec)) {
         memcpy(at, &spec->expiry_ms, sizeof spec->expiry_ms);
-        at += 16;
     }
+    if (entry_expires_fields(spec->bits)) {
+        memcpy(at + 16, &spec->fields, sizeof spec->fields);
+    }
+    at += expiry_bytes(spec);
     if (long_key) {
         uint32_t size = (uint32_t)spec->key.size;
         memcpy(at, &size, sizeof size);

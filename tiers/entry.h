@@ -10,6 +10,9 @@
  *          16  [links]      2 x u32  neighbours in a list: hot and cold, and
  *                                dry where the namespace limits that tier
  *              [expiry]     i64 ms, then 2 x u32 neighbours in the wheel
+ *              [fields]     2 x i64 ms, behind expiry: of a hash whose fields
+ *                           may expire, which always has both (0: the key
+ *                           itself has no expiry)
  *              [key_size]   u32
  *              [value_size] u32
  *              key bytes, value bytes (or an 8-byte pointer)
@@ -59,6 +62,19 @@ enum value_type {
 };
 
 enum value_type kind_type(enum kind kind);
+static inline bool kind_expires_fields(enum kind kind)
+{
+    return kind == KIND_HASH_EXPIRING_FLAT || kind == KIND_HASH_EXPIRING_TREE;
+}
+
+/* When the fields of such a hash expire: the first that does, and the last of
+ * all. Absolute ms. */
+struct field_deadlines {
+    int64_t first_ms; /* FIELDS_NEVER: none does */
+    int64_t last_ms;  /* FIELDS_NEVER: some field stays */
+};
+#define FIELDS_NEVER INT64_MAX
+
 enum kind entry_kind(const struct entry *entry);
 enum value_type entry_type(const struct entry *entry);
 /* "string", "list" ... as TYPE answers. */

@@ -52,6 +52,7 @@ struct entry_spec {
     struct value *live;
     size_t record_bytes; /* payload of its record on disk, when it has one */
     int64_t expiry_ms;
+    struct field_deadlines fields; /* of kinds that have them */
     uint64_t id;
     uint32_t access;
     uint32_t tag; /* of a new entry: which of its namespace's shelves */
@@ -90,16 +91,30 @@ static inline bool entry_has_links(uint16_t bits)
            (bits & ENTRY_LINKED) != 0;
 }
 
+static inline bool entry_expires_fields(uint16_t bits)
+{
+    return kind_expires_fields((enum kind)(bits & ENTRY_KIND_MASK));
+}
+
 static inline size_t entry_expiry_offset(const struct entry *entry)
 {
     return sizeof(struct entry) + (entry_has_links(entry->bits) ? 8 : 0);
+}
+
+/* Bytes of expiry, wheel links and fields. */
+static inline size_t entry_expiry_bytes(uint16_t bits)
+{
+    if ((bits & ENTRY_HAS_EXPIRY) == 0) {
+        return 0;
+    }
+    return entry_expires_fields(bits) ? 32 : 16;
 }
 
 /* Where the key begins. */
 static inline size_t entry_key_offset(const struct entry *entry)
 {
     uint16_t bits = entry->bits;
-    return entry_expiry_offset(entry) + ((bits & ENTRY_HAS_EXPIRY) ? 16 : 0) +
+    return entry_expiry_offset(entry) + entry_expiry_bytes(bits) +
            ((bits & ENTRY_LONG_KEY) ? 4 : 0) +
            ((bits & ENTRY_LONG_VALUE) ? 4 : 0);
 }
@@ -142,6 +157,40 @@ static inline int64_t entry_expiry_of(const struct entry *entry)
             sizeof expiry_ms);
     }
     return expiry_ms;
+}
+
+/* Of kinds that have them. */
+static inline struct field_deadlines entry_fields_of(const struct entry *entry)
+{
+    struct field_deadlines fields;
+    memcpy(&fields, (const char *)entry + entry_expiry_offset(entry) + 16,
+        sizeof fields);
+    return fields;
+}
+
+/* Whether the key as a whole is over: its own expiry has passed, or that of
+ * all its fields. */
+static inline bool entry_is_over(const struct entry *entry, int64_t now_ms)
+{
+    int64_t expiry_ms = entry_expiry_of(entry);
+    return (expiry_ms != 0 && expiry_ms <= now_ms) ||
+           (entry_expires_fields(entry->bits) &&
+               entry_fields_of(entry).last_ms <= now_ms);
+}
+
+/* What it waits for in the wheel, of one that has ENTRY_HAS_EXPIRY: its
+ * expiry, or an earlier one of its fields. As long as it is not hot nobody
+ * looks inside, and only the end of the last field counts. */
+static inline int64_t entry_deadline_of(const struct entry *entry)
+{
+    int64_t expiry_ms = entry_expiry_of(entry);
+    if (!entry_expires_fields(entry->bits)) {
+        return expiry_ms;
+    }
+    struct field_deadlines fields = entry_fields_of(entry);
+    int64_t fields_ms =
+        entry_tier_of(entry) == TIER_HOT ? fields.first_ms : fields.last_ms;
+    return expiry_ms != 0 && expiry_ms < fields_ms ? expiry_ms : fields_ms;
 }
 
 /* Neighbours in the LRU list (hot, cold) and in the expiry wheel. */

@@ -2,13 +2,21 @@
  * without reading anything from disk. */
 #include "tiers/engine_internal.h"
 
-static void expire_ref(struct space *space, uint32_t ref)
+/* True: it was about fields, which may have taken its time. */
+static bool expire_ref(struct space *space, uint32_t ref)
 {
     struct engine *engine = space->engine;
-    uint64_t hash = space_hash(space, arena_at(&engine->arena, ref));
+    const struct entry *entry = arena_at(&engine->arena, ref);
+    bool fields = entry_expires_fields(entry->bits);
+    uint64_t hash = space_hash(space, entry);
     struct index_slot slot = index_find_ref(&space->index, hash, ref);
     check(slot.ref != NULL);
-    db_expire_entry(space, hash, slot);
+    if (fields) {
+        fields_turn(space, hash, slot);
+    } else {
+        db_expire_entry(space, hash, slot);
+    }
+    return fields;
 }
 
 /* True: out of time. */
@@ -17,14 +25,15 @@ static bool expire_space(struct space *space, uint64_t deadline_us)
     struct engine *engine = space->engine;
     for (unsigned steps = 1;; steps++) {
         unsigned moves = 64;
+        bool fields = false;
         uint32_t ref =
             wheel_due(&space->wheel, &engine->arena, engine->now_ms, &moves);
         if (ref != 0) {
-            expire_ref(space, ref);
+            fields = expire_ref(space, ref);
         } else if (moves > 0) {
             return false; /* nothing due */
         }
-        if (steps % 16 == 0 && engine_mono_us() >= deadline_us) {
+        if ((fields || steps % 16 == 0) && engine_mono_us() >= deadline_us) {
             return true;
         }
     }

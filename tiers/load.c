@@ -59,6 +59,7 @@ static void load_value(struct load *load, const struct load_row *row)
         .key = row->record.key,
         .record_bytes = row->stored_bytes,
         .expiry_ms = row->record.expiry_ms,
+        .fields = row->record.fields,
         .id = row->id,
         .tag = row->record.tag,
         .access = access_new(engine->now_ms),

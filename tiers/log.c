@@ -140,6 +140,9 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
         .key = entry_key_of(entry),
         .payload = large ? bytes_of(NULL, 0) : entry_payload(entry, &scratch),
     };
+    if (kind_expires_fields(record.kind)) {
+        record.fields = entry_fields_of(entry);
+    }
     struct blob *blob = entry_blob(entry);
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
     /* What is cold and not packed was tried when it sank. */

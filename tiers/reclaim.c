@@ -138,6 +138,9 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
         };
     }
     record.expiry_ms = entry_expiry_of(entry);
+    if (kind_expires_fields(record.kind)) {
+        record.fields = entry_fields_of(entry);
+    }
     log_move_record(space_of(engine, entry), &record, entry, row->hash);
     engine->counters.reclaimed_records++;
     scratch_reset(&scratch);

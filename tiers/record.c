@@ -40,10 +40,17 @@ size_t record_extra_bytes(const struct record *record)
                                                            : 0;
 }
 
+/* Where the header ends: behind key and fields. */
+static size_t header_end(enum kind kind, size_t extra, size_t key_size)
+{
+    return RECORD_HEADER_BYTES + extra + key_size +
+           (kind_expires_fields(kind) ? sizeof(struct field_deadlines) : 0);
+}
+
 size_t record_row_bytes(const struct record *record)
 {
-    size_t size =
-        RECORD_HEADER_BYTES + record_extra_bytes(record) + record->key.size;
+    size_t size = header_end(
+        record->kind, record_extra_bytes(record), record->key.size);
     if (record_is_inline(record->payload.size)) {
         size += record->payload.size;
     }
@@ -72,7 +79,11 @@ void record_write(const struct record *record, char *out)
         put(out, RECORD_HEADER_BYTES + 4, &record->schema_version, 4);
     }
     put(out, RECORD_HEADER_BYTES + extra, record->key.data, key_size);
-    size_t end = RECORD_HEADER_BYTES + extra + record->key.size;
+    size_t end = header_end(record->kind, extra, record->key.size);
+    if (kind_expires_fields(record->kind)) {
+        put(out, end - sizeof record->fields, &record->fields,
+            sizeof record->fields);
+    }
     if (in_row && record->payload.size > 0) {
         put(out, end, record->payload.data, record->payload.size);
     }
@@ -92,7 +103,7 @@ bool record_parse(struct bytes row, struct record *record)
     unsigned codec = (unsigned char)row.data[2];
     unsigned flags = (unsigned char)row.data[3];
     size_t extra = (flags & FLAG_EXTRA) ? RECORD_EXTRA_BYTES : 0;
-    size_t end = RECORD_HEADER_BYTES + extra + (size_t)key_size;
+    size_t end = header_end((enum kind)kind, extra, key_size);
     if (end > row.size || header_sum(row.data, end) != sum ||
         kind >= KIND_COUNT || codec > CODEC_ZLIB ||
         flags > (FLAG_INLINE | FLAG_EXTRA)) {
@@ -111,6 +122,10 @@ bool record_parse(struct bytes row, struct record *record)
     if (extra > 0) {
         get(row, RECORD_HEADER_BYTES, &record->tag, 4);
         get(row, RECORD_HEADER_BYTES + 4, &record->schema_version, 4);
+    }
+    if (kind_expires_fields(record->kind)) {
+        get(row, end - sizeof record->fields, &record->fields,
+            sizeof record->fields);
     }
     return record->payload_inline || record->payload.size == 0;
 }

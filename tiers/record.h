@@ -11,7 +11,11 @@
  *         12  key_size    u32
  *         16  expiry_ms   i64  0: none
  *         24  payload_sum u64  XXH3 of the payload
- *         32  [tag u32, schema_version u32], key bytes, [payload bytes]
+ *         32  [tag u32, schema_version u32], key bytes, [fields],
+ *             [payload bytes]
+ *
+ * fields: of a hash whose fields may expire, i64 first_ms, last_ms (struct
+ * field_deadlines); part of what header_sum sums.
  *
  * A marks row instead has at 8 an u32 count, then that many marks of
  * 28 bytes: what happened to older records since. Little endian.
@@ -38,6 +42,7 @@ struct record {
     uint32_t keyspace;
     int64_t expiry_ms;
     uint32_t tag, schema_version;
+    struct field_deadlines fields; /* of kinds that have them */
     struct bytes key;
     struct bytes payload; /* when inline or given; else empty */
     bool payload_inline;

@@ -131,8 +131,7 @@ static bool evict_by_policy(struct shelf *shelf)
     bool only_expiring = policy >= ENGINE_VOLATILE_LRU;
     for (unsigned looked = 0; only_expiring && ref != 0; looked++) {
         const struct entry *entry = arena_at(&engine->arena, ref);
-        if ((entry->bits & (ENTRY_HAS_EXPIRY | ENTRY_PINNED)) ==
-            ENTRY_HAS_EXPIRY) {
+        if ((entry->bits & ENTRY_PINNED) == 0 && entry_expiry_of(entry) != 0) {
             break;
         }
         ref = looked < 256 ? lru_newer(&engine->arena, ref) : 0;

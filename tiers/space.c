@@ -93,16 +93,19 @@ struct entry *space_insert(
 static void relink_wheel(struct space *space, uint32_t old_ref, uint32_t ref)
 {
     const struct arena *arena = &space->engine->arena;
-    int64_t old_expiry = entry_expiry_of(arena_at(arena, old_ref));
-    int64_t expiry = entry_expiry_of(arena_at(arena, ref));
-    if (old_expiry != 0 && old_expiry == expiry) {
+    const struct entry *old = arena_at(arena, old_ref);
+    const struct entry *entry = arena_at(arena, ref);
+    bool had = (old->bits & ENTRY_HAS_EXPIRY) != 0;
+    bool has = (entry->bits & ENTRY_HAS_EXPIRY) != 0;
+    if (had && has && entry_expiry_of(old) == entry_expiry_of(entry) &&
+        entry_deadline_of(old) == entry_deadline_of(entry)) {
         wheel_substitute(&space->wheel, arena, old_ref, ref);
         return;
     }
-    if (old_expiry != 0) {
+    if (had) {
         wheel_remove(&space->wheel, arena, old_ref);
     }
-    if (expiry != 0) {
+    if (has) {
         wheel_add(&space->wheel, arena, ref);
     }
 }

@@ -16,7 +16,7 @@ static uint32_t *links_at(const struct arena *arena, uint32_t ref)
 
 static uint64_t expiry_tick(const struct arena *arena, uint32_t ref)
 {
-    int64_t expiry_ms = entry_expiry_of(arena_at(arena, ref));
+    int64_t expiry_ms = entry_deadline_of(arena_at(arena, ref));
     /* Rounded up: a slot fires when all in it are due. */
     return expiry_ms <= 0
                ? 0
@@ -92,17 +92,21 @@ static unsigned slot_for(const struct wheel *wheel, uint64_t tick)
 
 void wheel_add(struct wheel *wheel, const struct arena *arena, uint32_t ref)
 {
+    int64_t expiry_ms = entry_expiry_of(arena_at(arena, ref));
     slot_add(wheel, arena, slot_for(wheel, expiry_tick(arena, ref)), ref);
     wheel->items++;
-    wheel->expiry_sum_ms += (uint64_t)entry_expiry_of(arena_at(arena, ref));
+    wheel->keys += expiry_ms != 0;
+    wheel->expiry_sum_ms += (uint64_t)expiry_ms;
 }
 
 void wheel_remove(struct wheel *wheel, const struct arena *arena, uint32_t ref)
 {
     check(wheel->items > 0);
+    int64_t expiry_ms = entry_expiry_of(arena_at(arena, ref));
     slot_remove(wheel, arena, ref);
     wheel->items--;
-    wheel->expiry_sum_ms -= (uint64_t)entry_expiry_of(arena_at(arena, ref));
+    wheel->keys -= expiry_ms != 0;
+    wheel->expiry_sum_ms -= (uint64_t)expiry_ms;
 }
 
 void wheel_substitute(struct wheel *wheel, const struct arena *arena,

@@ -19,6 +19,8 @@ struct wheel {
     uint64_t occupied[WHEEL_LEVELS]; /* a bit a non-empty slot */
     uint32_t slots[WHEEL_LEVELS][WHEEL_SLOTS];
     uint64_t items;
+    uint64_t keys; /* of the items those whose key has an expiry: not only
+                      fields of it */
     /* Sum of the expiries, for the mean time to live; exact, may wrap. */
     uint64_t expiry_sum_ms;
 };

@@ -116,6 +116,26 @@ static void open_collection(
     restored->is_open = true;
 }
 
+/* False for a field that is there twice, or a time that cannot be. */
+static bool keep_field(struct restored *restored, const struct rdb_part *part)
+{
+    struct collection *hash = &restored->collection;
+    int64_t now_ms = restored->request->now_ms;
+    if (part->deadline_ms >= HASH_DEADLINE_END_MS) {
+        return false;
+    }
+    if (part->deadline_ms != 0 && (int64_t)part->deadline_ms <= now_ms) {
+        return true; /* it has expired on the way */
+    }
+    if (!hash_set(hash, part->text, part->value)) {
+        return false;
+    }
+    if (part->deadline_ms != 0) {
+        hash_set_deadline(hash, part->text, (int64_t)part->deadline_ms);
+    }
+    return true;
+}
+
 static bool keep_part(void *context, const struct rdb_part *part)
 {
     struct restored *restored = context;
@@ -132,7 +152,7 @@ static bool keep_part(void *context, const struct rdb_part *part)
         list_push(&restored->collection, LIST_RIGHT, part->text);
         return true;
     case RDB_FIELDS:
-        return hash_set(&restored->collection, part->text, part->value);
+        return keep_field(restored, part);
     case RDB_SCORED:
         return zset_set(&restored->collection, part->text, part->score) ==
                ZSET_ADDED;
@@ -178,7 +198,9 @@ static void replace(
         /* A sum that overflows is long past, as in Redis. */
         expiry_ms = (int64_t)((uint64_t)expiry_ms + (uint64_t)request->now_ms);
     }
-    if (expiry_ms == 0 || expiry_ms > request->now_ms) {
+    bool nothing =
+        restored->is_open && collection_count(&restored->collection) == 0;
+    if (!nothing && (expiry_ms == 0 || expiry_ms > request->now_ms)) {
         store(restored, options, expiry_ms);
     } else if (deleted) {
         request->changes++;

@@ -15,8 +15,39 @@
 /* Nodes of lists, where list-max-listpack-size counts elements. */
 #define NODE_MAX_BYTES 8192
 
+/* A hash of which some field expires, as Redis 7.4 writes a large one; it
+ * reads that of small ones too. */
+static void dump_lives(
+    struct collection *hash, struct rdb_writer *writer, uint64_t first_ms)
+{
+    struct seq_cursor cursor;
+    struct element field;
+    struct element value;
+    writer->version = RDB_VERSION_FIELDS;
+    rdb_write_byte(writer, RDB_HASH_METADATA);
+    rdb_write_u64(writer, first_ms);
+    rdb_write_length(writer, collection_count(hash));
+    seq_at(&hash->seq, 0, &cursor);
+    for (; !seq_at_end(&cursor); seq_next(&cursor)) {
+        int64_t deadline_ms = 0;
+        hash_pair(&cursor, &field, &value);
+        check(hash_deadline(hash, element_text(&field), &deadline_ms));
+        rdb_write_length(writer,
+            deadline_ms == 0 ? 0 : (uint64_t)deadline_ms - first_ms + 1);
+        rdb_write_string(writer, element_text(&field));
+        rdb_write_string(writer, element_text(&value));
+    }
+}
+
 static void dump_hash(struct collection *hash, struct rdb_writer *writer)
 {
+    if (kind_expires_fields(hash->kind)) {
+        struct field_deadlines deadlines = hash_deadlines(hash);
+        if (deadlines.first_ms != FIELDS_NEVER) {
+            dump_lives(hash, writer, (uint64_t)deadlines.first_ms);
+            return;
+        }
+    }
     bool flat = hash->live == NULL;
     struct rdb_listpack list = {0};
     struct seq_cursor cursor;

@@ -265,7 +265,8 @@ void cmd_hincrby(struct request *request)
         return;
     }
     char digits[21];
-    hash_set(&hash, field, bytes_of(digits, bytes_from_int64(digits, integer)));
+    hash_change(
+        &hash, field, bytes_of(digits, bytes_from_int64(digits, integer)));
     typed_end(request, &hash, 1, "hincrby");
     reply_integer(request->reply, integer);
 }
@@ -312,7 +313,7 @@ void cmd_hincrbyfloat(struct request *request)
     char text[NUMBER_LONG_DOUBLE_MAX_BYTES];
     struct bytes digits =
         bytes_of(text, number_format_long_double(text, sizeof text, number));
-    hash_set(&hash, field, digits);
+    hash_change(&hash, field, digits);
     typed_end(request, &hash, 1, "hincrbyfloat");
     reply_bulk(request->reply, digits);
 }

@@ -3,6 +3,8 @@
 #define LARDER_SERVER_RDB_RDB_H
 
 #define RDB_VERSION 10
+/* Of values that only Redis 7.4 and later can read. */
+#define RDB_VERSION_FIELDS 12
 
 /* What a value's first byte says. */
 enum rdb_type {
@@ -23,6 +25,8 @@ enum rdb_type {
     RDB_ZSET_LISTPACK = 17,
     RDB_LIST_QUICKLIST_2 = 18,
     RDB_STREAM_LISTPACKS_2 = 19,
+    RDB_HASH_METADATA = 24, /* hashes whose fields expire */
+    RDB_HASH_LISTPACK_EX = 25,
 };
 
 /* The two highest bits of a length, and the forms of a string that is none. */

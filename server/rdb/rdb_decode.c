@@ -8,10 +8,14 @@
 enum layout {
     LAYOUT_NONE,
     LAYOUT_STRING,
-    LAYOUT_STRINGS, /* a count, then string after string */
-    LAYOUT_PACKED,  /* one string that is a packed list */
-    LAYOUT_NODES,   /* a count, then packed lists */
-    LAYOUT_NODES_2, /* the same, each with its kind before */
+    LAYOUT_STRINGS,      /* a count, then string after string */
+    LAYOUT_PACKED,       /* one string that is a packed list */
+    LAYOUT_NODES,        /* a count, then packed lists */
+    LAYOUT_NODES_2,      /* the same, each with its kind before */
+    LAYOUT_LIVES,        /* the earliest time at which a field expires, a count,
+                            then field, value and time, counted from that */
+    LAYOUT_PACKED_LIVES, /* the same time, then a packed list of field, value
+                            and absolute time */
 };
 
 static const struct row {
@@ -34,6 +38,8 @@ static const struct row {
     [RDB_HASH_LISTPACK] = {LAYOUT_PACKED, RDB_FIELDS, RDB_LISTPACK},
     [RDB_ZSET_LISTPACK] = {LAYOUT_PACKED, RDB_SCORED, RDB_LISTPACK},
     [RDB_LIST_QUICKLIST_2] = {LAYOUT_NODES_2, RDB_ELEMENTS, RDB_LISTPACK},
+    [RDB_HASH_METADATA] = {LAYOUT_LIVES, RDB_FIELDS, 0},
+    [RDB_HASH_LISTPACK_EX] = {LAYOUT_PACKED_LIVES, RDB_FIELDS, RDB_LISTPACK},
 };
 
 struct decoder {
@@ -143,6 +149,59 @@ static bool read_nodes(struct decoder *decoder, const struct row *row)
     return true;
 }
 
+static bool read_lives(struct decoder *decoder)
+{
+    struct rdb_reader *reader = decoder->reader;
+    uint64_t first_ms = rdb_read_u64(reader);
+    uint64_t count = rdb_read_length(reader);
+    while (count-- > 0) {
+        uint64_t after = rdb_read_length(reader);
+        struct rdb_part part = {
+            .shape = RDB_FIELDS,
+            .text = rdb_read_string(reader, 0),
+            .value = rdb_read_string(reader, 1),
+            .deadline_ms = after == 0 ? 0 : first_ms + after - 1,
+        };
+        bool wraps = after != 0 && part.deadline_ms < first_ms;
+        if (wraps || !keep_part(decoder, &part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_packed_lives(struct decoder *decoder)
+{
+    struct rdb_packed packed;
+    struct rdb_item field;
+    struct rdb_item value = {0};
+    struct rdb_item time = {0};
+    rdb_read_u64(decoder->reader); /* the list says it again */
+    struct bytes text = rdb_read_string(decoder->reader, 0);
+    if (decoder->reader->failed ||
+        !rdb_packed_open(&packed, RDB_LISTPACK, text) ||
+        packed.count % 3 != 0) {
+        return false;
+    }
+    while (rdb_packed_next(&packed, &field)) {
+        check(rdb_packed_next(&packed, &value));
+        check(rdb_packed_next(&packed, &time));
+        if (!time.is_integer || time.integer < 0) {
+            return false;
+        }
+        struct rdb_part part = {
+            .shape = RDB_FIELDS,
+            .text = field.text,
+            .value = value.text,
+            .deadline_ms = (uint64_t)time.integer,
+        };
+        if (!keep_part(decoder, &part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool rdb_decode(
     struct rdb_reader *reader, unsigned type, rdb_part_fn *keep, void *context)
 {
@@ -168,6 +227,12 @@ bool rdb_decode(
     case LAYOUT_NODES:
     case LAYOUT_NODES_2:
         whole = read_nodes(&decoder, row);
+        break;
+    case LAYOUT_LIVES:
+        whole = read_lives(&decoder);
+        break;
+    case LAYOUT_PACKED_LIVES:
+        whole = read_packed_lives(&decoder);
         break;
     }
     return whole && !reader->failed && decoder.kept > 0;

@@ -13,6 +13,7 @@ struct rdb_part {
     struct bytes text;    /* string, element, member or field; borrowed */
     struct bytes value;   /* of a field */
     double score;         /* of RDB_SCORED; not NaN */
+    uint64_t deadline_ms; /* of a field: when it expires; 0: never */
 };
 /* Keeps one part; false when it cannot be (a member given twice). */
 typedef bool rdb_part_fn(void *context, const struct rdb_part *part);

@@ -164,6 +164,11 @@ double rdb_read_double(struct rdb_reader *reader)
     return value;
 }
 
+uint64_t rdb_read_u64(struct rdb_reader *reader)
+{
+    return take_little(reader, sizeof(uint64_t));
+}
+
 bool rdb_parse_double(struct bytes text, double *value)
 {
     char copy[SCORE_MAX_BYTES + 1];

@@ -26,6 +26,8 @@ uint64_t rdb_read_length(struct rdb_reader *reader);
 /* Good until the next string is read into the same slot, or the end. */
 struct bytes rdb_read_string(struct rdb_reader *reader, unsigned slot);
 double rdb_read_double(struct rdb_reader *reader);
+/* 8 bytes, little endian. */
+uint64_t rdb_read_u64(struct rdb_reader *reader);
 /* The text form of old sorted sets. */
 double rdb_read_text_double(struct rdb_reader *reader);
 /* Sets reader->failed. */

@@ -17,6 +17,7 @@ void rdb_writer_init(struct rdb_writer *writer, bool compress)
 {
     writer->blob = blob_create(BLOB_FIRST_BYTES);
     writer->compress = compress;
+    writer->version = RDB_VERSION;
     if (writer->blob != NULL) {
         writer->blob->size = 0;
     }
@@ -133,6 +134,11 @@ void rdb_write_double(struct rdb_writer *writer, double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
-    bits = htole64(bits);
-    rdb_write_bytes(writer, bytes_of(&bits, sizeof(bits)));
+    rdb_write_u64(writer, bits);
+}
+
+void rdb_write_u64(struct rdb_writer *writer, uint64_t value)
+{
+    value = htole64(value);
+    rdb_write_bytes(writer, bytes_of(&value, sizeof(value)));
 }

@@ -7,6 +7,7 @@
 struct rdb_writer {
     struct blob *blob; /* one reference; NULL once memory was exhausted */
     bool compress;     /* long strings, by LZF */
+    unsigned version;  /* of the format, that a reader must know */
 };
 
 void rdb_writer_init(struct rdb_writer *writer, bool compress);
@@ -19,6 +20,8 @@ void rdb_write_length(struct rdb_writer *writer, uint64_t length);
 /* As an integer where the digits allow it, compressed where that is shorter. */
 void rdb_write_string(struct rdb_writer *writer, struct bytes text);
 void rdb_write_double(struct rdb_writer *writer, double value);
+/* 8 bytes, little endian. */
+void rdb_write_u64(struct rdb_writer *writer, uint64_t value);
 
 /* ---- packed lists ---- */
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tiers/index.h"
+#include "tiers/values/hash.h"
 #include "tiers/values/stream.h"
 #include "tiers/values/zset.h"
 
@@ -33,7 +34,7 @@ static const struct {
     [KIND_HASH_FLAT] = {VALUE_FLAT, &value_shape_hash, NULL},
     [KIND_HASH_TREE] = {VALUE_TREE, &value_shape_hash, NULL},
     [KIND_HASH_EXPIRING_FLAT] = {VALUE_FLAT, &value_shape_hash_expiring, NULL},
-    [KIND_HASH_EXPIRING_TREE] = {VALUE_TREE, &value_shape_hash_expiring, NULL},
+    [KIND_HASH_EXPIRING_TREE] = {VALUE_TREE, &value_shape_hash, NULL},
     [KIND_STREAM] = {VALUE_TREE, &value_shape_stream, NULL},
 };
 
@@ -75,6 +76,9 @@ struct value *value_snapshot(const struct value *value)
     if (value->stream != NULL) {
         snapshot->stream = stream_snapshot(value->stream);
     }
+    if (value->deadlines != NULL) {
+        snapshot->deadlines = value_snapshot(value->deadlines);
+    }
     return snapshot;
 }
 
@@ -82,7 +86,9 @@ bool value_release(struct value *value, size_t budget)
 {
     if (!tree_release(&value->items, budget) ||
         (value->index.root != NULL && !tree_release(&value->index, budget)) ||
-        !stream_release(value->stream, budget)) {
+        !stream_release(value->stream, budget) ||
+        (value->deadlines != NULL &&
+            !value_release(value->deadlines, budget))) {
         return false;
     }
     free(value);
@@ -92,15 +98,23 @@ bool value_release(struct value *value, size_t budget)
 size_t value_memory_bytes(const struct value *value)
 {
     return sizeof *value + value->items.memory_bytes +
-           value->index.memory_bytes + stream_memory_bytes(value->stream);
+           value->index.memory_bytes + stream_memory_bytes(value->stream) +
+           (value->deadlines != NULL ? value_memory_bytes(value->deadlines)
+                                     : 0);
 }
 
 /* ---- to and from records ---- */
 
+static bool has_deadlines(const struct value *value)
+{
+    return value->deadlines != NULL && value->deadlines->items.count > 0;
+}
+
 size_t value_encoded_bytes(const struct value *value)
 {
     return varint_size(value->items.count) + value->items.item_bytes +
-           (value->stream != NULL ? stream_encoded_bytes(value->stream) : 0);
+           (value->stream != NULL ? stream_encoded_bytes(value->stream) : 0) +
+           (has_deadlines(value) ? value_encoded_bytes(value->deadlines) : 0);
 }
 
 void value_encode(const struct value *value, char *out)
@@ -116,6 +130,9 @@ void value_encode(const struct value *value, char *out)
     }
     if (value->stream != NULL) {
         stream_encode(value->stream, out);
+    }
+    if (has_deadlines(value)) {
+        value_encode(value->deadlines, out);
     }
 }
 
@@ -168,6 +185,37 @@ static const char *decode_items(
     return at;
 }
 
+/* Which fields of a hash expire: those it has, and at times that are. NULL
+ * when that is not so. */
+static const char *decode_deadlines(
+    struct value *value, const char *at, const char *end, const uint8_t *secret)
+{
+    if (at == end) {
+        return at;
+    }
+    value->deadlines =
+        value_decode(KIND_ZSET_TREE, bytes_of(at, (size_t)(end - at)), secret);
+    if (value->deadlines == NULL) {
+        return NULL;
+    }
+    struct tree_cursor cursor, field;
+    tree_at(&value->deadlines->items, 0, &cursor);
+    do {
+        const char *item = tree_item(&cursor).data;
+        double deadline_ms = zset_score_read(item);
+        struct element element;
+        const char *name = item + ZSET_SCORE_BYTES;
+        const char *behind = element_read(name, &element);
+        uint32_t hash = (uint32_t)index_hash(secret, element_text(&element));
+        struct bytes key = bytes_of(name, (size_t)(behind - name));
+        if (!(deadline_ms > 0 && deadline_ms < HASH_DEADLINE_END_MS) ||
+            !tree_seek(&value->items, hash, key, &field)) {
+            return NULL;
+        }
+    } while (tree_next(&cursor));
+    return end;
+}
+
 struct value *value_decode(
     enum kind kind, struct bytes payload, const uint8_t *secret)
 {
@@ -176,6 +224,9 @@ struct value *value_decode(
     const char *at = decode_items(&value->items, payload.data, end, secret);
     if (value->stream != NULL && at != NULL) {
         at = stream_decode(value->stream, at, end);
+    }
+    if (kind == KIND_HASH_EXPIRING_TREE && at != NULL) {
+        at = decode_deadlines(value, at, end, secret);
     }
     bool filled = value->items.count > 0 || value->stream != NULL;
     if (at == end && filled) {

@@ -30,6 +30,9 @@ struct value {
     struct tree items;
     struct tree index;     /* sorted sets: member's hash -> score */
     struct stream *stream; /* what a stream is besides its entries */
+    /* Hashes whose fields may expire: a sorted set of those that do, each with
+     * its deadline in ms; NULL: none does. */
+    struct value *deadlines;
     struct value *next_trash;
 };
 

@@ -49,8 +49,8 @@ static size_t header_end(enum kind kind, size_t extra, size_t key_size)
 
 size_t record_row_bytes(const struct record *record)
 {
-    size_t size = header_end(
-        record->kind, record_extra_bytes(record), record->key.size);
+    size_t size =
+        header_end(record->kind, record_extra_bytes(record), record->key.size);
     if (record_is_inline(record->payload.size)) {
         size += record->payload.size;
     }

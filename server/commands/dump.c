@@ -1,6 +1,7 @@
 /* Values out of and into the server in Redis' own format: DUMP, RESTORE. */
 #include "server/commands/dump.h"
 
+#include "server/commands/dump_stream.h"
 #include "server/keyspace.h"
 #include "server/rdb/rdb_decode.h"
 #include "server/rdb/rdb_payload.h"
@@ -20,11 +21,9 @@ void cmd_dump(struct request *request)
         return;
     }
     rdb_writer_init(&writer, request->server->config.rdbcompression);
-    bool known = dump_value(request, entry, &writer);
+    dump_value(request, entry, &writer);
     rdb_payload_seal(&writer);
-    if (!known) {
-        reply_error(request->reply, "ERR values of this type cannot be dumped");
-    } else if (writer.blob == NULL) {
+    if (writer.blob == NULL) {
         error_oom(request);
     } else {
         reply_bulk_blob(request->reply, writer.blob);
@@ -98,6 +97,9 @@ struct restored {
     bool is_text, is_open;
     struct bytes text; /* of a string; the reader's */
     struct collection collection;
+    struct dump_stream stream;
+    size_t admitted_bytes; /* of a stream */
+    bool no_room;
 };
 
 static void open_collection(
@@ -110,6 +112,7 @@ static void open_collection(
     };
     struct request *request = restored->request;
     enum kind kind = part->shape == RDB_MEMBERS ? set_kind_new(part->text)
+                     : part->shape >= RDB_ENTRY ? KIND_STREAM
                                                 : kinds[part->shape];
     collection_write(&restored->collection, request->db, request->argv[1], NULL,
         kind, request->now_ms);
@@ -136,6 +139,26 @@ static bool keep_field(struct restored *restored, const struct rdb_part *part)
     return true;
 }
 
+/* Redis keeps the names of fields once for many entries, which become larger
+ * here than they were: memory is asked for as they come. */
+#define STREAM_STEP_BYTES ((size_t)1024 * 1024)
+
+static bool keep_of_stream(
+    struct restored *restored, const struct rdb_part *part)
+{
+    struct value *value = restored->collection.live;
+    if (!dump_stream_keep(&restored->stream, value, part)) {
+        return false;
+    }
+    size_t bytes = value->items.memory_bytes;
+    if (bytes - restored->admitted_bytes >= STREAM_STEP_BYTES) {
+        restored->admitted_bytes = bytes;
+        restored->no_room =
+            !engine_admit_nested(restored->request->engine, bytes);
+    }
+    return !restored->no_room;
+}
+
 static bool keep_part(void *context, const struct rdb_part *part)
 {
     struct restored *restored = context;
@@ -146,6 +169,9 @@ static bool keep_part(void *context, const struct rdb_part *part)
     }
     if (!restored->is_open) {
         open_collection(restored, part);
+    }
+    if (part->shape >= RDB_ENTRY) {
+        return keep_of_stream(restored, part);
     }
     switch (part->shape) {
     case RDB_ELEMENTS:
@@ -198,8 +224,9 @@ static void replace(
         /* A sum that overflows is long past, as in Redis. */
         expiry_ms = (int64_t)((uint64_t)expiry_ms + (uint64_t)request->now_ms);
     }
-    bool nothing =
-        restored->is_open && collection_count(&restored->collection) == 0;
+    bool nothing = restored->is_open &&
+                   restored->collection.kind != KIND_STREAM &&
+                   collection_count(&restored->collection) == 0;
     if (!nothing && (expiry_ms == 0 || expiry_ms > request->now_ms)) {
         store(restored, options, expiry_ms);
     } else if (deleted) {
@@ -219,9 +246,12 @@ static void decode_and_replace(struct request *request, struct bytes value,
     unsigned type = rdb_read_byte(&reader);
     if (!reader.failed && rdb_decode(&reader, type, keep_part, &restored)) {
         replace(&restored, options);
+    } else if (restored.no_room) {
+        error_oom(request);
     } else {
         reply_error(request->reply, "ERR Bad data format");
     }
+    dump_stream_finish(&restored.stream);
     if (restored.is_open) {
         collection_end(&restored.collection, false);
     }

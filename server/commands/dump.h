@@ -5,9 +5,8 @@
 #include "server/command.h"
 #include "server/rdb/rdb_writer.h"
 
-/* Writes type and value of a resident entry, as redis-server 7.0 does. False
- * for a type that this cannot write. */
-bool dump_value(struct request *request, const struct entry *entry,
+/* Writes type and value of a resident entry, as redis-server 7.0 does. */
+void dump_value(struct request *request, const struct entry *entry,
     struct rdb_writer *writer);
 
 #endif

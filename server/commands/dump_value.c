@@ -4,6 +4,7 @@
 
 #include "protocol/number.h"
 #include "server/commands/dump.h"
+#include "server/commands/dump_stream.h"
 #include "server/rdb/rdb.h"
 #include "server/rdb/rdb_writer.h"
 #include "server/server.h"
@@ -244,13 +245,13 @@ static void dump_string(struct request *request, const struct entry *entry,
     rdb_write_string(writer, db_string(request->db, entry, request->scratch));
 }
 
-bool dump_value(struct request *request, const struct entry *entry,
+void dump_value(struct request *request, const struct entry *entry,
     struct rdb_writer *writer)
 {
     struct collection collection;
     if (entry_type(entry) == TYPE_STRING) {
         dump_string(request, entry, writer);
-        return true;
+        return;
     }
     collection_read(&collection, request->db, entry);
     switch (entry_type(entry)) {
@@ -267,7 +268,7 @@ bool dump_value(struct request *request, const struct entry *entry,
         dump_zset(&collection, writer);
         break;
     default:
-        return false;
+        dump_stream_write(collection.live,
+            (uint64_t)request->server->config.stream_node_max_entries, writer);
     }
-    return true;
 }

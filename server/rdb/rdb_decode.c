@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "server/rdb/rdb_packed.h"
+#include "server/rdb/rdb_stream.h"
 
 /* How a type's bytes are laid out. */
 enum layout {
@@ -11,6 +12,7 @@ enum layout {
     LAYOUT_STRINGS,      /* a count, then string after string */
     LAYOUT_PACKED,       /* one string that is a packed list */
     LAYOUT_NODES,        /* a count, then packed lists */
+    LAYOUT_STREAM,       /* see rdb_stream.c */
     LAYOUT_NODES_2,      /* the same, each with its kind before */
     LAYOUT_LIVES,        /* the earliest time at which a field expires, a count,
                             then field, value and time, counted from that */
@@ -38,6 +40,8 @@ static const struct row {
     [RDB_HASH_LISTPACK] = {LAYOUT_PACKED, RDB_FIELDS, RDB_LISTPACK},
     [RDB_ZSET_LISTPACK] = {LAYOUT_PACKED, RDB_SCORED, RDB_LISTPACK},
     [RDB_LIST_QUICKLIST_2] = {LAYOUT_NODES_2, RDB_ELEMENTS, RDB_LISTPACK},
+    [RDB_STREAM_LISTPACKS] = {LAYOUT_STREAM, RDB_ENTRY, 0},
+    [RDB_STREAM_LISTPACKS_2] = {LAYOUT_STREAM, RDB_ENTRY, 0},
     [RDB_HASH_METADATA] = {LAYOUT_LIVES, RDB_FIELDS, 0},
     [RDB_HASH_LISTPACK_EX] = {LAYOUT_PACKED_LIVES, RDB_FIELDS, RDB_LISTPACK},
 };
@@ -211,8 +215,12 @@ bool rdb_decode(
         return false;
     }
     const struct row *row = &rows[type];
+    if (row->layout == LAYOUT_STREAM) {
+        return rdb_stream_read(reader, type, keep, context) && !reader->failed;
+    }
     bool whole = false;
     switch (row->layout) {
+    case LAYOUT_STREAM:
     case LAYOUT_NONE:
         break;
     case LAYOUT_STRING:

@@ -164,6 +164,12 @@ double rdb_read_double(struct rdb_reader *reader)
     return value;
 }
 
+struct bytes rdb_read_bytes(struct rdb_reader *reader, size_t size)
+{
+    const char *taken = take(reader, size);
+    return bytes_of(taken, taken == NULL ? 0 : size);
+}
+
 uint64_t rdb_read_u64(struct rdb_reader *reader)
 {
     return take_little(reader, sizeof(uint64_t));

@@ -25,6 +25,8 @@ unsigned rdb_read_byte(struct rdb_reader *reader);
 uint64_t rdb_read_length(struct rdb_reader *reader);
 /* Good until the next string is read into the same slot, or the end. */
 struct bytes rdb_read_string(struct rdb_reader *reader, unsigned slot);
+/* That many bytes as they are; borrowed. */
+struct bytes rdb_read_bytes(struct rdb_reader *reader, size_t size);
 double rdb_read_double(struct rdb_reader *reader);
 /* 8 bytes, little endian. */
 uint64_t rdb_read_u64(struct rdb_reader *reader);

@@ -72,7 +72,8 @@ def listpack_item(item):
 
 def listpack(items):
     body = b"".join(map(listpack_item, items)) + b"\xff"
-    return struct.pack("<IH", len(body) + 6, len(items)) + body
+    count = min(len(items), 65535)  # which means: count them
+    return struct.pack("<IH", len(body) + 6, count) + body
 
 
 def ziplist_item(item):

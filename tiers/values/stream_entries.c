@@ -165,9 +165,7 @@ static bool has_gaps_from(struct value *value, struct stream_id id)
            stream_id_compare(stream_first_id(value), deleted) <= 0;
 }
 
-/* How many entries there have ever been up to `id` inclusive, or
- * STREAM_READ_UNKNOWN. */
-static int64_t count_ever(struct value *value, struct stream_id id)
+int64_t stream_count_ever(struct value *value, struct stream_id id)
 {
     const struct stream *stream = value->stream;
     int64_t added = (int64_t)stream->entries_added;
@@ -194,7 +192,7 @@ void stream_group_advance(
         /* It may wrap round: XGROUP sets any number. */
         group->entries_read = (int64_t)((uint64_t)group->entries_read + 1);
     } else if (value->stream->entries_added > 0) {
-        group->entries_read = count_ever(value, id);
+        group->entries_read = stream_count_ever(value, id);
     }
     group->last_id = id;
 }
@@ -208,7 +206,7 @@ bool stream_group_lag(
         read = group->entries_read;
         if (read == STREAM_READ_UNKNOWN ||
             has_gaps_from(value, group->last_id)) {
-            read = count_ever(value, group->last_id);
+            read = stream_count_ever(value, group->last_id);
         }
     }
     *lag = (int64_t)((uint64_t)added - (uint64_t)read);

@@ -56,6 +56,9 @@ bool stream_words_next(struct stream_words *words, struct element *word);
 /* The group has been given the entry `id`, the next behind its last id. */
 void stream_group_advance(
     struct value *value, struct stream_group *group, struct stream_id id);
+/* How many entries there have ever been up to `id` inclusive, or
+ * STREAM_READ_UNKNOWN. */
+int64_t stream_count_ever(struct value *value, struct stream_id id);
 /* How many entries the group has not been given yet; false: not known. */
 bool stream_group_lag(
     struct value *value, const struct stream_group *group, int64_t *lag);

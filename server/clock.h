@@ -15,8 +15,8 @@ uint64_t server_mono_us(void);
 
 /* How ticks relate to time; measured against the monotonic clock. */
 struct clock {
-    uint64_t first_ticks, first_ns;
-    uint64_t ns_per_tick_q20; /* nanoseconds in a tick, times 2^20 */
+    uint64_t first_ticks, first_ns; /* of the same moment */
+    uint64_t ns_per_tick_q20;       /* nanoseconds in a tick, times 2^20 */
 };
 
 uint64_t clock_mono_ns(void);

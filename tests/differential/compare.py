@@ -184,12 +184,17 @@ def sort(args, ours, theirs):
     """Redis leaves the order of equal texts open, and that of a set which is
     not to be sorted; with LIMIT it is then open what is shown."""
     words = [word.upper() for word in args]
-    if b"BY" not in words:
-        return False
-    by = args[words.index(b"BY") + 1]
     a, b = value(ours), value(theirs)
-    if (b"ALPHA" not in words and b"*" in by.split(b"\0")[0]
-            or not (isinstance(a, list) and isinstance(b, list))):
+    if not (isinstance(a, list) and isinstance(b, list)):
+        return False
+    if b"BY" not in words:
+        # Texts are compared as C does, up to a zero byte.
+        return not {b"LIMIT", b"GET"} & set(words) and b"ALPHA" in words and (
+            [text.split(b"\0")[0] for text in a]
+            == [text.split(b"\0")[0] for text in b]
+            and sorted(a) == sorted(b))
+    by = args[words.index(b"BY") + 1]
+    if b"ALPHA" not in words and b"*" in by.split(b"\0")[0]:
         return False
     if b"LIMIT" in words:
         return len(a) == len(b)

@@ -26,7 +26,7 @@ struct feed {
     bool direct; /* fill blobs without a detour */
     bool closed;
     char *text; /* what came out */
-    size_t text_size;
+    size_t text_size, text_capacity;
 };
 
 static void feed_init(
@@ -36,6 +36,7 @@ static void feed_init(
     resp_init(&feed->parser, limits);
     resp_args_init(&feed->args);
     feed->text = xcalloc(1, 1);
+    feed->text_capacity = 1;
 }
 
 static void feed_finish(struct feed *feed)
@@ -48,7 +49,11 @@ static void feed_finish(struct feed *feed)
 
 static void feed_note(struct feed *feed, struct bytes text)
 {
-    feed->text = xrealloc(feed->text, feed->text_size + text.size + 1);
+    size_t needed = feed->text_size + text.size + 1;
+    if (needed > feed->text_capacity) {
+        feed->text_capacity = needed * 2;
+        feed->text = xrealloc(feed->text, feed->text_capacity);
+    }
     if (text.size > 0) {
         memcpy(feed->text + feed->text_size, text.data, text.size);
     }

@@ -168,6 +168,16 @@ def both(larder, oracle):
 
 
 @pytest.fixture
+def one(larder):
+    """A connection to larder, emptied, without rules of namespaces."""
+    with larder.connect() as connection:
+        connection.command("FLUSHALL")
+        for prefix in connection.value("NAMESPACE", "LIST"):
+            connection.command("NAMESPACE", "DEL", prefix)
+        yield connection
+
+
+@pytest.fixture
 def stage(both):
     """Plays with several connections to both of them (support/stage.py)."""
     made = Stage(both)

@@ -498,7 +498,6 @@ void engine_drop_value(struct engine *engine, struct value *value);
 /* What the record of a resident entry holds before packing; in `scratch`
  * when its value is live. */
 struct bytes entry_payload(const struct entry *entry, struct scratch *scratch);
-size_t memory_blob_bytes(const struct blob *blob);
 char *engine_scratch(struct engine *engine, size_t size);
 uint64_t engine_mono_us(void);
 uint64_t engine_random(struct engine *engine);

@@ -18,11 +18,6 @@
  * until then the allocator may still give freed memory back. */
 #define ROOM_WAIT_US UINT64_C(3000000)
 
-size_t memory_blob_bytes(const struct blob *blob)
-{
-    return sizeof *blob + blob->capacity;
-}
-
 size_t memory_used(const struct engine *engine)
 {
     const struct log *log = &engine->log;

@@ -24,6 +24,9 @@ bool hash_parse_deadline(struct request *request, int index, int64_t unit_ms,
 bool hash_parse_lifetime(struct request *request, int at, int64_t *deadline_ms);
 /* False when the key is there and no hash: WRONGTYPE has been answered. */
 bool hash_check_type(struct request *request);
+/* FIELDS at argument 2, and the hash that is there, to be changed. */
+enum typed_open hash_open_fields(struct request *request,
+    struct hash_fields *fields, struct collection *hash);
 
 #define HASH_NOT_POSITIVE "ERR Number of fields must be a positive integer"
 

@@ -26,12 +26,11 @@ void cmd_hgetdel(struct request *request)
 {
     struct hash_fields fields;
     struct collection hash;
-    if (!hash_check_type(request) ||
-        !hash_parse_fields(request, 2, HASH_NOT_POSITIVE, &fields)) {
-        return;
-    }
-    if (typed_write_existing(request, 1, TYPE_HASH, &hash) != TYPED_OPEN) {
+    enum typed_open open = hash_open_fields(request, &fields, &hash);
+    if (open == TYPED_ABSENT) {
         reply_all_null(request, fields.count);
+    }
+    if (open != TYPED_OPEN) {
         return;
     }
     uint64_t deleted = 0;

@@ -93,6 +93,16 @@ bool hash_check_type(struct request *request)
         db_find(request->db, request->argv[1], request->now_ms), TYPE_HASH);
 }
 
+enum typed_open hash_open_fields(struct request *request,
+    struct hash_fields *fields, struct collection *hash)
+{
+    if (!hash_check_type(request) ||
+        !hash_parse_fields(request, 2, HASH_NOT_POSITIVE, fields)) {
+        return TYPED_REFUSED;
+    }
+    return typed_write_existing(request, 1, TYPE_HASH, hash);
+}
+
 static void reply_all_absent(struct request *request, int count)
 {
     reply_array(request->reply, (size_t)count);
@@ -230,12 +240,11 @@ void cmd_hpersist(struct request *request)
 {
     struct hash_fields fields;
     struct collection hash;
-    if (!hash_check_type(request) ||
-        !hash_parse_fields(request, 2, HASH_NOT_POSITIVE, &fields)) {
-        return;
-    }
-    if (typed_write_existing(request, 1, TYPE_HASH, &hash) != TYPED_OPEN) {
+    enum typed_open open = hash_open_fields(request, &fields, &hash);
+    if (open == TYPED_ABSENT) {
         reply_all_absent(request, fields.count);
+    }
+    if (open != TYPED_OPEN) {
         return;
     }
     uint64_t changes = 0;

@@ -8,14 +8,6 @@ import redis
 LARDER_CONFIG = ["enable-debug-command yes"]
 
 
-@pytest.fixture
-def client(larder):
-    client = larder.client()
-    client.flushall()
-    yield client
-    client.close()
-
-
 def test_strings(client):
     assert client.set("a", "x", ex=100, nx=True)
     assert client.set("a", "y", nx=True) is None

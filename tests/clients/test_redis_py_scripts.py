@@ -20,14 +20,6 @@ return {left - ARGV[1], redis.call('LLEN', KEYS[2])}
 """
 
 
-@pytest.fixture
-def client(larder):
-    client = larder.client()
-    client.flushall()
-    yield client
-    client.close()
-
-
 def demote(client, *keys):
     client.execute_command("TIER", "DEMOTE", *keys, "TO", "DRY")
 

@@ -9,15 +9,6 @@ from support.server import wait_until
 LARDER_CONFIG = ["save ''"]
 
 
-@pytest.fixture
-def one(larder):
-    with larder.connect() as connection:
-        connection.command("FLUSHALL")
-        for prefix in connection.value("NAMESPACE", "LIST"):
-            connection.command("NAMESPACE", "DEL", prefix)
-        yield connection
-
-
 def test_prefixes_options_and_figures(one):
     assert one.value("NAMESPACE", "LIST") == [b""]
     assert one.command("NAMESPACE", "SET", "session:", "hot-maxmemory", "2mb",

@@ -3,29 +3,10 @@ and the expiry that a write gets when it names none."""
 
 import time
 
-import pytest
-
-from support.namespaces import stats
+from support.namespaces import set_options, stats, tier
 from support.server import wait_until
 
 LARDER_CONFIG = ["save ''", "enable-debug-command yes"]
-
-
-@pytest.fixture
-def one(larder):
-    with larder.connect() as connection:
-        connection.command("FLUSHALL")
-        for prefix in connection.value("NAMESPACE", "LIST"):
-            connection.command("NAMESPACE", "DEL", prefix)
-        yield connection
-
-
-def set_options(one, prefix, *words):
-    assert one.command("NAMESPACE", "SET", prefix, *words) == b"+OK\r\n"
-
-
-def tier(one, key):
-    return one.value("TIER", "OF", key).decode()
 
 
 def when_in(one, key, wanted, start, seconds=10):

@@ -5,24 +5,16 @@ import random
 
 import pytest
 
-from support.namespaces import stats
+from support.namespaces import set_options, stats
 from support.server import wait_until
 
 LARDER_CONFIG = ["save ''"]
 
 
 @pytest.fixture
-def one(larder):
-    with larder.connect() as connection:
-        connection.command("FLUSHALL")
-        for prefix in connection.value("NAMESPACE", "LIST"):
-            connection.command("NAMESPACE", "DEL", prefix)
-        connection.command("CONFIG", "RESETSTAT")
-        yield connection
-
-
-def set_options(one, prefix, *words):
-    assert one.command("NAMESPACE", "SET", prefix, *words) == b"+OK\r\n"
+def one(one):
+    one.command("CONFIG", "RESETSTAT")
+    return one
 
 
 def info(one, key):

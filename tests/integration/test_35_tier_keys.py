@@ -16,13 +16,9 @@ LARDER_CONFIG = ["save ''", "enable-debug-command yes",
 
 
 @pytest.fixture
-def one(larder):
-    with larder.connect() as connection:
-        connection.command("FLUSHALL")
-        for prefix in connection.value("NAMESPACE", "LIST"):
-            connection.command("NAMESPACE", "DEL", prefix)
-        yield connection
-        connection.command("DEBUG", "SET-ACTIVE-EXPIRE", "1")
+def one(one):
+    yield one
+    one.command("DEBUG", "SET-ACTIVE-EXPIRE", "1")
 
 
 def key_of(prefix, value):

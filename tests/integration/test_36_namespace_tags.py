@@ -5,27 +5,10 @@ import time
 
 import pytest
 
-from support.namespaces import options, stats
+from support.namespaces import options, set_options, stats, tier
 from support.server import wait_until
 
 LARDER_CONFIG = ["save ''"]
-
-
-@pytest.fixture
-def one(larder):
-    with larder.connect() as connection:
-        connection.command("FLUSHALL")
-        for prefix in connection.value("NAMESPACE", "LIST"):
-            connection.command("NAMESPACE", "DEL", prefix)
-        yield connection
-
-
-def set_options(one, prefix, *words):
-    assert one.command("NAMESPACE", "SET", prefix, *words) == b"+OK\r\n"
-
-
-def tier(one, key):
-    return one.value("TIER", "OF", key).decode()
 
 
 # ---- rules ----

@@ -5,12 +5,8 @@ import threading
 
 import pytest
 
-from support.namespaces import options, stats
+from support.namespaces import options, set_options, stats
 from support.server import wait_until
-
-
-def set_options(one, prefix, *words):
-    assert one.command("NAMESPACE", "SET", prefix, *words) == b"+OK\r\n"
 
 
 def figure(one, name):

@@ -4,6 +4,7 @@ import pytest
 
 from support.resp import Connection, encode
 from support.server import wait_until
+from support.stage import demote
 from support.stage import words
 
 GROUP = """
@@ -334,40 +335,21 @@ def test_unblock(both, stage, how):
     stage.play("a<")
 
 
-def test_events(both, stage):
-    for side in both.sides:
-        side.command("CONFIG", "SET", "notify-keyspace-events", "KEA")
-    watchers = stage.pair("w")
-    for conn in watchers:
-        conn.send(encode("PSUBSCRIBE", "*"))
-        conn.read_reply()
-    stage.play("""
-        p: XGROUP CREATE k g $ MKSTREAM
-        a> XREADGROUP GROUP g c BLOCK 0 STREAMS k >
-        p: XADD k 1-0 a b
-        a<
-        p: XREADGROUP GROUP g d STREAMS k >
-        p: XREADGROUP GROUP g e STREAMS k 0
-        p: XADD k 2-0 a b
-        p: XREADGROUP GROUP g f NOACK STREAMS k >
-        p: XREAD STREAMS k 0
-        a> XREADGROUP GROUP g c BLOCK 0 STREAMS k >
-        p: XGROUP DESTROY k g
-        a<
-        p: PUBLISH end end""")
-    seen = [[], []]
-    for conn, events in zip(watchers, seen):
-        while not events or b"end\r\n" not in events[-1]:
-            events.append(conn.read_reply())
-    assert seen[0] == seen[1]
-    for side in both.sides:
-        side.command("CONFIG", "SET", "notify-keyspace-events", "")
-
-
-def demote(conn, *keys):
-    for key in keys:
-        conn.command("TIER", "DEMOTE", key, "TO", "DRY")
-        assert conn.command("OBJECT", "TIER", key) == b"$3\r\ndry\r\n"
+def test_events(stage):
+    with stage.same_events():
+        stage.play("""
+            p: XGROUP CREATE k g $ MKSTREAM
+            a> XREADGROUP GROUP g c BLOCK 0 STREAMS k >
+            p: XADD k 1-0 a b
+            a<
+            p: XREADGROUP GROUP g d STREAMS k >
+            p: XREADGROUP GROUP g e STREAMS k 0
+            p: XADD k 2-0 a b
+            p: XREADGROUP GROUP g f NOACK STREAMS k >
+            p: XREAD STREAMS k 0
+            a> XREADGROUP GROUP g c BLOCK 0 STREAMS k >
+            p: XGROUP DESTROY k g
+            a<""")
 
 
 def test_dry_streams(larder):

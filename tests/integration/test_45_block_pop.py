@@ -7,6 +7,7 @@ import pytest
 
 from support.resp import Connection, encode
 from support.server import wait_until
+from support.stage import demote
 from support.stage import words
 
 PLAYS = {
@@ -227,35 +228,22 @@ def test_where_the_keys_are(both):
         both.same("COMMAND", "GETKEYSANDFLAGS", *words(line))
 
 
-def test_events(both, stage):
-    for side in both.sides:
-        side.command("CONFIG", "SET", "notify-keyspace-events", "KEA")
-    watchers = stage.pair("w")
-    for conn in watchers:
-        conn.send(encode("PSUBSCRIBE", "*"))
-        conn.read_reply()
-    stage.play("""
-        a> BLMPOP 0 1 k RIGHT COUNT 2
-        p: RPUSH k 1 2 3
-        a<
-        p: LMPOP 1 k LEFT COUNT 9
-        a> BZMPOP 0 1 z MAX
-        b> BZPOPMIN z 0
-        p: ZADD z 1 a 2 b 3 c
-        a<
-        b<
-        p: ZMPOP 2 none z MIN
-        a> BZPOPMAX z 0
-        p: ZADD z 1 a
-        a<
-        p: PUBLISH end end""")
-    seen = [[], []]
-    for conn, events in zip(watchers, seen):
-        while not events or b"end\r\n" not in events[-1]:
-            events.append(conn.read_reply())
-    assert seen[0] == seen[1]
-    for side in both.sides:
-        side.command("CONFIG", "SET", "notify-keyspace-events", "")
+def test_events(stage):
+    with stage.same_events():
+        stage.play("""
+            a> BLMPOP 0 1 k RIGHT COUNT 2
+            p: RPUSH k 1 2 3
+            a<
+            p: LMPOP 1 k LEFT COUNT 9
+            a> BZMPOP 0 1 z MAX
+            b> BZPOPMIN z 0
+            p: ZADD z 1 a 2 b 3 c
+            a<
+            b<
+            p: ZMPOP 2 none z MIN
+            a> BZPOPMAX z 0
+            p: ZADD z 1 a
+            a<""")
 
 
 def test_changes_are_counted(both, stage):
@@ -286,12 +274,6 @@ def test_unblock(both, stage, line, how):
     for side, number in zip(both.sides, numbers):
         assert side.command("CLIENT", "UNBLOCK", number, *how) == b":1\r\n"
     stage.play("a<")
-
-
-def demote(conn, *keys):
-    for key in keys:
-        conn.command("TIER", "DEMOTE", key, "TO", "DRY")
-        assert conn.command("OBJECT", "TIER", key) == b"$3\r\ndry\r\n"
 
 
 def test_dry_keys(larder):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.resp import Connection, encode
+from support.resp import Connection
 from support.stage import words
 
 PLACES = "GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania"
@@ -150,27 +150,14 @@ def test_rights_to_store(larder):
     larder.client().execute_command("ACL", "DELUSER", "geo")
 
 
-def test_events(both, stage):
-    for side in both.sides:
-        side.command("CONFIG", "SET", "notify-keyspace-events", "KEA")
-    watchers = stage.pair("w")
-    for conn in watchers:
-        conn.send(encode("PSUBSCRIBE", "*"))
-        conn.read_reply()
-    stage.play("p: " + PLACES + """
-        p: GEOADD g XX CH 13.3 38.1 Palermo
-        p: GEORADIUS g 15 37 900 km STORE h
-        p: GEOSEARCHSTORE h g FROMMEMBER Palermo BYBOX 1 1 km STOREDIST
-        p: GEOSEARCHSTORE h g FROMLONLAT 0 0 BYBOX 1 1 km
-        p: GEOSEARCHSTORE h none FROMLONLAT 0 0 BYBOX 1 1 km
-        p: PUBLISH end end""")
-    seen = [[], []]
-    for conn, events in zip(watchers, seen):
-        while not events or b"end\r\n" not in events[-1]:
-            events.append(conn.read_reply())
-    assert seen[0] == seen[1]
-    for side in both.sides:
-        side.command("CONFIG", "SET", "notify-keyspace-events", "")
+def test_events(stage):
+    with stage.same_events():
+        stage.play("p: " + PLACES + """
+            p: GEOADD g XX CH 13.3 38.1 Palermo
+            p: GEORADIUS g 15 37 900 km STORE h
+            p: GEOSEARCHSTORE h g FROMMEMBER Palermo BYBOX 1 1 km STOREDIST
+            p: GEOSEARCHSTORE h g FROMLONLAT 0 0 BYBOX 1 1 km
+            p: GEOSEARCHSTORE h none FROMLONLAT 0 0 BYBOX 1 1 km""")
 
 
 def test_many_places_on_disk(both):

@@ -1,4 +1,5 @@
-"""What NAMESPACE answers, as dictionaries. For RESP2 connections."""
+"""Namespaces: their options set, what NAMESPACE and TIER answer in Python's
+types. For RESP2 connections."""
 
 
 def pairs(flat):
@@ -14,3 +15,12 @@ def options(connection, prefix):
 def stats(connection, prefix):
     """NAMESPACE STATS of one prefix: name -> number."""
     return pairs(connection.value("NAMESPACE", "STATS", prefix))
+
+
+def set_options(connection, prefix, *words):
+    assert connection.command(
+        "NAMESPACE", "SET", prefix, *words) == b"+OK\r\n"
+
+
+def tier(connection, key):
+    return connection.value("TIER", "OF", key).decode()

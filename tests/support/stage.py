@@ -1,6 +1,7 @@
 """Plays with several connections to both servers, for commands that wait."""
 
 import re
+from contextlib import contextmanager
 
 from support.resp import Connection, encode
 from support.server import wait_until
@@ -58,3 +59,27 @@ class Stage:
                 line, ours, theirs)
             replies.append(ours)
         return replies
+
+    @contextmanager
+    def same_events(self):
+        """Of the keys' events meanwhile: all of them, in the same order."""
+        watchers, setters = self.pair("watcher"), self.pair("setter")
+        for watcher, setter in zip(watchers, setters):
+            setter.command("CONFIG", "SET", "notify-keyspace-events", "KEA")
+            watcher.send(encode("PSUBSCRIBE", "*"))
+            watcher.read_reply()
+        yield
+        self.play("setter: PUBLISH end end")
+        seen = [[], []]
+        for watcher, events in zip(watchers, seen):
+            while not events or b"end\r\n" not in events[-1]:
+                events.append(watcher.read_reply())
+        assert seen[0] == seen[1]
+        for setter in setters:
+            setter.command("CONFIG", "SET", "notify-keyspace-events", "")
+
+
+def demote(conn, *keys):
+    for key in keys:
+        conn.command("TIER", "DEMOTE", key, "TO", "DRY")
+        assert conn.command("OBJECT", "TIER", key) == b"$3\r\ndry\r\n"

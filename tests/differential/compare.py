@@ -180,6 +180,17 @@ def xinfo(_, ours, theirs):
     return same_described(value(ours), value(theirs))
 
 
+def sort_of_texts(words, a, b):
+    """Texts are compared as C does, up to a zero byte. GET may show anything
+    of those which are then equal."""
+    if b"GET" not in words and ([text.split(b"\0")[0] for text in a]
+                                != [text.split(b"\0")[0] for text in b]):
+        return False
+    if b"LIMIT" in words:
+        return len(a) == len(b)
+    return sorted(a, key=repr) == sorted(b, key=repr)
+
+
 def sort(args, ours, theirs):
     """Redis leaves the order of equal texts open, and that of a set which is
     not to be sorted; with LIMIT it is then open what is shown."""
@@ -188,11 +199,7 @@ def sort(args, ours, theirs):
     if not (isinstance(a, list) and isinstance(b, list)):
         return False
     if b"BY" not in words:
-        # Texts are compared as C does, up to a zero byte.
-        return not {b"LIMIT", b"GET"} & set(words) and b"ALPHA" in words and (
-            [text.split(b"\0")[0] for text in a]
-            == [text.split(b"\0")[0] for text in b]
-            and sorted(a) == sorted(b))
+        return b"ALPHA" in words and sort_of_texts(words, a, b)
     by = args[words.index(b"BY") + 1]
     if b"ALPHA" not in words and b"*" in by.split(b"\0")[0]:
         return False

@@ -25,6 +25,7 @@ class Settings:
     larder = str(ROOT / "build/server/larder-server")
     redis = "redis-server"
     load = str(ROOT / "build/bench/load")
+    simulate = str(ROOT / "build/bench/simulate")
     directory = str(ROOT / "build")
     rounds = 3
     scale = 1.0
@@ -116,6 +117,14 @@ def load(server, **options):
     return finish_load(start_load(server, **options))
 
 
+def simulate(*words):
+    """What an exact LRU would have hit of the same requests; its usage text
+    says of which."""
+    command = [Settings.simulate, *map(str, words)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {name: int(value) for name, value in (pair.split("=") for pair in output.split())}
+
+
 def in_order(server, keys, value_size, **options):
     options.update(keys=keys, value_size=value_size, order="seq")
     return load(server, clients=16, pipeline=16, **options)
@@ -149,6 +158,8 @@ def free_port():
 class Server:
     """A server of its own with a directory of its own, on core 0."""
 
+    wrapper = []
+
     def __init__(self, side, *arguments, cgroup=None):
         self.side = side
         self.arguments = list(arguments)
@@ -178,7 +189,7 @@ class Server:
                 (self.cgroup / "cgroup.procs").write_text(str(os.getpid()))
 
         self.port = free_port()
-        command = [self.binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command = self.wrapper + [self.binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", self.directory, "--save", "", "--appendonly", "no"]
         self.log = open(os.path.join(self.directory, "log"), "ab")
         self.process = subprocess.Popen(
@@ -258,6 +269,37 @@ class Server:
             if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024
         return 0
+
+
+class Instructions(Server):
+    """A server under callgrind, which counts instructions between begin() and
+    end()."""
+
+    def __enter__(self):
+        self.out = os.path.join(self.directory, "callgrind")
+        self.wrapper = ["valgrind", "--tool=callgrind", "--instr-atstart=no"]
+        self.wrapper += ["--callgrind-out-file=" + self.out]
+        return super().__enter__()
+
+    def control(self, *words):
+        command = ["callgrind_control", *words, str(self.process.pid)]
+        quiet = subprocess.DEVNULL
+        subprocess.run(command, stdout=quiet, stderr=quiet, check=True)
+
+    def begin(self):
+        self.control("-i", "on")
+        self.control("-z")
+
+    def end(self):
+        self.control("-d")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if os.path.exists(self.out + ".1"):
+                for line in open(self.out + ".1"):
+                    if line.startswith("totals:"):
+                        return int(line.split()[1])
+            time.sleep(0.1)
+        raise RuntimeError("callgrind wrote nothing")
 
 
 class Sampler:

@@ -2,12 +2,12 @@
  * thread, epoll, requests written into a buffer, replies counted by their
  * known length unless they are to be verified.
  *
- * Key number n is "k" and n in decimal, padded with zeros; its value follows
- * from n alone, so any reply can be verified. Each connection sends a batch of
- * requests, waits for all replies, sends the next; the latency of a batch
- * counts for each of its requests. Prints one line of name=value pairs. */
+ * Key number n is a letter and n in decimal, padded with zeros; its value
+ * follows from n alone, so any reply can be verified. Each connection sends a
+ * batch of requests, waits for all replies, sends the next; the latency of a
+ * batch counts for each of its requests. Prints one line of name=value pairs.
+ */
 #include <errno.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "bench/load_options.h"
+#include "bench/values.h"
 
 #define STALLED_SECONDS 60
 /* 32 steps a power of two of nanoseconds: 3 % wide. */
@@ -50,10 +51,7 @@ struct load {
     int epoll;
     unsigned active; /* connections with a batch under way */
     uint64_t issued, done, wrong;
-    uint64_t next_key; /* order seq */
-    uint64_t random;
-    double zeta, zeta2, alpha, eta; /* order zipf */
-    uint64_t scramble;
+    struct keys keys;
     char get_head[64], set_head[64], value_head[32];
     size_t get_head_size, set_head_size, value_head_size;
     uint64_t start_ns, end_ns;
@@ -76,89 +74,13 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-    return value ^ (value >> 31);
-}
-
-static uint64_t next_random(struct load *load)
-{
-    load->random += 0x9e3779b97f4a7c15u;
-    return mix(load->random);
-}
-
-/* ---- which key ---- */
-
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-/* Gray et al., "Quickly generating billion-record synthetic databases". */
-static void zipf_init(struct load *load)
-{
-    double theta = load->options.zipf;
-    uint64_t keys = load->options.keys;
-
-    for (uint64_t i = 1; i <= keys; i++) {
-        load->zeta += 1 / pow((double)i, theta);
-    }
-    load->zeta2 = 1 + 1 / pow(2, theta);
-    load->alpha = 1 / (1 - theta);
-    load->eta = (1 - pow(2.0 / (double)keys, 1 - theta)) /
-                (1 - load->zeta2 / load->zeta);
-    /* Ranks are spread over the keys, one to one. */
-    load->scramble = 0x9e3779b97f4a7c15u % keys | 1;
-    while (gcd(load->scramble, keys) != 1) {
-        load->scramble += 2;
-    }
-}
-
-static uint64_t zipf_rank(struct load *load)
-{
-    double u = (double)(next_random(load) >> 11) / 9007199254740992.0;
-    double uz = u * load->zeta;
-    uint64_t rank;
-
-    if (uz < 1) {
-        return 0;
-    }
-    if (uz < load->zeta2) {
-        return 1;
-    }
-    rank = (uint64_t)((double)load->options.keys *
-                      pow(load->eta * u - load->eta + 1, load->alpha));
-    return rank < load->options.keys ? rank : load->options.keys - 1;
-}
-
-static uint64_t choose_key(struct load *load)
-{
-    const struct load_options *options = &load->options;
-    uint64_t key;
-
-    if (options->order == LOAD_SEQUENTIAL) {
-        key = load->next_key++ % options->keys;
-    } else if (options->order == LOAD_ZIPF) {
-        key = zipf_rank(load) * load->scramble % options->keys;
-    } else {
-        key = (next_random(load) >> 32) * options->keys >> 32;
-    }
-    return options->first_key + key;
-}
-
 /* ---- requests ---- */
 
-static char *put_key(char *at, uint64_t key, size_t size)
+static char *put_key(char *at, const struct load_options *options, uint64_t key)
 {
-    at[0] = 'k';
+    size_t size = options->key_size;
+
+    at[0] = options->letter;
     for (size_t i = size - 1; i > 0; i--) {
         at[i] = (char)('0' + key % 10);
         key /= 10;
@@ -166,16 +88,11 @@ static char *put_key(char *at, uint64_t key, size_t size)
     return at + size;
 }
 
-static char *put_value(char *at, uint64_t key, size_t size)
+static char *put_value(
+    char *at, const struct load_options *options, uint64_t key)
 {
-    uint64_t state = mix(key + 1);
-
-    for (; size >= 8; size -= 8, at += 8) {
-        memcpy(at, &state, 8);
-        state = state * 0xd1342543de82ef95u + 1;
-    }
-    memcpy(at, &state, size);
-    return at + size;
+    return options->json ? value_put_json(at, key, options->value_size)
+                         : value_put_random(at, key, options->value_size);
 }
 
 static char *put_text(char *at, const char *text, size_t size)
@@ -190,12 +107,12 @@ static char *put_request(struct load *load, char *at, uint64_t key, bool get)
 
     if (get) {
         at = put_text(at, load->get_head, load->get_head_size);
-        at = put_key(at, key, options->key_size);
+        at = put_key(at, options, key);
     } else {
         at = put_text(at, load->set_head, load->set_head_size);
-        at = put_key(at, key, options->key_size);
+        at = put_key(at, options, key);
         at = put_text(at, load->value_head, load->value_head_size);
-        at = put_value(at, key, options->value_size);
+        at = put_value(at, options, key);
     }
     return put_text(at, "\r\n", 2);
 }
@@ -260,11 +177,11 @@ static void send_batch(struct load *load, struct conn *conn)
     conn->checked = 0;
     conn->checked_size = 0;
     for (unsigned i = 0; i < conn->count; i++) {
-        bool get =
-            options->gets == 100 ||
-            (options->gets > 0 && next_random(load) % 100 < options->gets);
+        bool get = options->gets == 100 ||
+                   (options->gets > 0 &&
+                       keys_random(&load->keys) % 100 < options->gets);
 
-        conn->keys[i] = choose_key(load);
+        conn->keys[i] = options->first_key + keys_next(&load->keys);
         conn->gets[i] = get;
         at = put_request(load, at, conn->keys[i], get);
         conn->in_expected += reply_size(load, get);
@@ -313,7 +230,7 @@ static char *put_reply(
         return put_text(to, "+OK\r\n", 5);
     }
     to = put_text(to, load->value_head + 2, load->value_head_size - 2);
-    to = put_value(to, key, load->options.value_size);
+    to = put_value(to, &load->options, key);
     return put_text(to, "\r\n", 2);
 }
 
@@ -478,14 +395,12 @@ int main(int argc, char **argv)
     if (!load_options_parse(&load->options, argc, argv)) {
         return 2;
     }
-    load->random = mix(load->options.seed);
+    load->keys = load->options.keys;
+    keys_init(&load->keys, load->options.seed);
     load->conns = calloc(load->options.clients, sizeof(*load->conns));
     load->epoll = epoll_create1(0);
     if (load->conns == NULL || load->epoll < 0) {
         fail("start");
-    }
-    if (load->options.order == LOAD_ZIPF) {
-        zipf_init(load);
     }
     heads_init(load);
     for (unsigned i = 0; i < load->options.clients; i++) {

@@ -3,7 +3,8 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "bench/values.h"
 
 static const struct option table[] = {
     {"port", required_argument, NULL, 'p'},
@@ -20,6 +21,9 @@ static const struct option table[] = {
     {"verify", no_argument, NULL, 'v'},
     {"pause-us", required_argument, NULL, 'u'},
     {"seed", required_argument, NULL, 'S'},
+    {"letter", required_argument, NULL, 'l'},
+    {"json", no_argument, NULL, 'j'},
+    {"scan", required_argument, NULL, 'C'},
     {NULL, 0, NULL, 0},
 };
 
@@ -29,23 +33,11 @@ static void usage(void)
           "     [--seconds S] [--keys N] [--first-key N] [--key-size B]\n"
           "     [--value-size B] [--gets PERCENT]\n"
           "     [--order seq|random|zipf:EXPONENT] [--verify] [--seed N]\n"
+          "     [--scan PERCENT (of the requests: the next of all keys)]\n"
+          "     [--letter L (that keys begin with)] [--json (values)]\n"
           "     [--pause-us N (with one client)]\n"
           "Without --requests: one a key; with --seconds: no limit.\n",
         stderr);
-}
-
-static bool parse_order(struct load_options *options, const char *text)
-{
-    options->order = LOAD_ZIPF;
-    if (strcmp(text, "seq") == 0) {
-        options->order = LOAD_SEQUENTIAL;
-    } else if (strcmp(text, "random") == 0) {
-        options->order = LOAD_RANDOM;
-    } else if (strncmp(text, "zipf:", 5) == 0) {
-        options->zipf = atof(text + 5);
-    }
-    return options->order != LOAD_ZIPF ||
-           (options->zipf > 0 && options->zipf < 1);
 }
 
 static bool set_option(struct load_options *options, int name, const char *text)
@@ -69,7 +61,7 @@ static bool set_option(struct load_options *options, int name, const char *text)
         options->seconds = atof(text);
         return true;
     case 'k':
-        options->keys = number;
+        options->keys.count = number;
         return true;
     case 'f':
         options->first_key = number;
@@ -84,7 +76,7 @@ static bool set_option(struct load_options *options, int name, const char *text)
         options->gets = (unsigned)number;
         return true;
     case 'o':
-        return parse_order(options, text);
+        return keys_parse_order(&options->keys, text);
     case 'v':
         options->verify = true;
         return true;
@@ -94,6 +86,15 @@ static bool set_option(struct load_options *options, int name, const char *text)
     case 'S':
         options->seed = number;
         return true;
+    case 'l':
+        options->letter = text[0];
+        return text[0] > ' ' && text[1] == '\0';
+    case 'j':
+        options->json = true;
+        return true;
+    case 'C':
+        options->keys.scan_percent = (unsigned)number;
+        return number <= 100;
     default:
         return false;
     }
@@ -106,26 +107,28 @@ bool load_options_parse(struct load_options *options, int argc, char **argv)
 
     *options = (struct load_options){.clients = 50,
         .pipeline = 1,
-        .keys = 1000,
+        .letter = 'k',
+        .keys = {.order = KEY_RANDOM, .count = 1000},
         .key_size = 16,
         .value_size = 64,
         .gets = 100,
-        .order = LOAD_RANDOM,
         .seed = 1};
     while (right && (name = getopt_long(argc, argv, "", table, NULL)) != -1) {
         right = set_option(options, name, optarg != NULL ? optarg : "");
     }
     if (options->requests == 0) {
-        options->requests = options->seconds > 0 ? UINT64_MAX : options->keys;
+        options->requests =
+            options->seconds > 0 ? UINT64_MAX : options->keys.count;
     }
     /* A key's digits must have room; a zero-byte value has no reply to tell
      * it from others. */
     right = right && optind == argc && options->port > 0 &&
             options->clients > 0 && options->pipeline > 0 &&
             (options->pause_us == 0 || options->clients == 1) &&
-            options->keys > 0 && options->keys <= UINT32_MAX &&
+            options->keys.count > 0 && options->keys.count <= UINT32_MAX &&
             options->gets <= 100 && options->key_size >= 12 &&
-            options->key_size <= 256 && options->value_size > 0;
+            options->key_size <= 256 && options->value_size > 0 &&
+            (!options->json || options->value_size >= VALUE_JSON_MIN_BYTES);
     if (!right) {
         usage();
     }

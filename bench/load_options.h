@@ -6,19 +6,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum load_order { LOAD_SEQUENTIAL, LOAD_RANDOM, LOAD_ZIPF };
+#include "bench/keys.h"
 
 struct load_options {
     uint16_t port;
     unsigned clients, pipeline;
     uint64_t requests; /* in all */
     double seconds;    /* stop after; 0: no limit */
-    uint64_t keys, first_key;
+    struct keys keys;  /* not yet initialised */
+    uint64_t first_key;
     size_t key_size, value_size;
     unsigned gets; /* per cent; the rest are SETs */
-    enum load_order order;
-    double zipf; /* exponent */
     bool verify;
+    bool json;         /* values */
+    char letter;       /* that keys begin with */
     unsigned pause_us; /* after each batch; one client only */
     uint64_t seed;
 };

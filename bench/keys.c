@@ -83,7 +83,7 @@ void keys_init(struct keys *keys, uint64_t seed)
     keys->random = keys_mix(seed);
     keys->next = keys->next_scanned = 0;
     keys->zeta = 0;
-    if (keys->order == KEY_ZIPF) {
+    if (keys->order == KEY_ZIPF && keys->count > 0) {
         zipf_init(keys);
     }
 }

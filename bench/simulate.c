@@ -73,12 +73,12 @@ static uint64_t play(
 static void fill(struct cache *cache, uint32_t keys)
 {
     cache->head = keys;
-    cache->nodes = malloc(((size_t)keys + 1) * sizeof(*cache->nodes));
+    cache->nodes = calloc((size_t)keys + 1, sizeof(*cache->nodes));
     if (cache->nodes == NULL) {
         exit(1);
     }
     for (uint32_t key = 0; key < keys; key++) {
-        cache->nodes[key].next = ABSENT;
+        cache->nodes[key] = (struct node){ABSENT, ABSENT};
     }
     cache->nodes[keys] = (struct node){keys, keys};
     for (uint32_t key = 0; key < keys; key++) {

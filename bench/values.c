@@ -49,17 +49,11 @@ static unsigned below(struct keys *random, unsigned limit)
 /* Words up to exactly `size` bytes; the last one may be cut short. */
 static char *put_words(char *at, struct keys *random, size_t size)
 {
-    while (size > 0) {
-        const char *word = PICK(words, random);
-        size_t part = strlen(word) < size ? strlen(word) : size;
+    const char *word = PICK(words, random);
 
-        memcpy(at, word, part);
-        at += part;
-        size -= part;
-        if (size > 0) {
-            *at++ = ' ';
-            size--;
-        }
+    for (; size > 0; size--) {
+        *at++ = *word != '\0' ? *word : ' ';
+        word = *word != '\0' ? word + 1 : PICK(words, random);
     }
     return at;
 }
@@ -67,7 +61,6 @@ static char *put_words(char *at, struct keys *random, size_t size)
 char *value_put_json(char *at, uint64_t key, size_t size)
 {
     struct keys random = {.random = keys_mix(key + 1)};
-    const char *end = "\"}";
     const char *first = PICK(first_names, &random);
     const char *last = PICK(last_names, &random);
     char text[VALUE_JSON_MIN_BYTES];
@@ -93,7 +86,8 @@ char *value_put_json(char *at, uint64_t key, size_t size)
         below(&random, 3) > 0 ? "reader" : "editor");
 
     memcpy(at, text, (size_t)used);
-    at = put_words(at + used, &random, size - (size_t)used - strlen(end));
-    memcpy(at, end, strlen(end));
-    return at + strlen(end);
+    at = put_words(at + used, &random, size - (size_t)used - 2);
+    *at++ = '"';
+    *at++ = '}';
+    return at;
 }

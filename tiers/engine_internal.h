@@ -57,6 +57,7 @@ struct space {
     struct shelf *first_shelf;
     struct shelf **shelves; /* by number of the namespace; NULL: none yet */
     unsigned shelf_capacity;
+    uint64_t tier_items[3];            /* of all shelves: asked by each batch */
     struct space *next_unused;         /* flushed too, and still to be freed */
     uint64_t live_records, live_bytes; /* of its entries, on disk */
     uint64_t clear_position;           /* while being freed */

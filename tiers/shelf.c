@@ -235,6 +235,7 @@ static void count_entry(struct engine *engine, const struct entry *entry,
     struct namespace *namespace = shelf->namespace;
     enum tier tier = entry_tier_of(entry);
     bool sinking = tier == TIER_COLD && (entry->bits & ENTRY_SINKING) != 0;
+    shelf->space->tier_items[tier] += items;
     shelf->tier[tier].items += items;
     shelf->tier[tier].bytes += bytes;
     if (sinking) {

@@ -37,12 +37,7 @@ uint64_t space_hash(const struct space *space, const struct entry *entry)
 
 uint64_t space_tier_items(const struct space *space, enum tier tier)
 {
-    uint64_t items = 0;
-    for (const struct shelf *shelf = space->first_shelf; shelf != NULL;
-         shelf = shelf->next) {
-        items += shelf->tier[tier].items;
-    }
-    return items;
+    return space->tier_items[tier];
 }
 
 size_t entry_memory_bytes_at(const struct engine *engine, uint32_t ref)
@@ -373,13 +368,17 @@ void space_sane(const struct space *space)
     do {
         position = index_scan(&space->index, position, on_recount, &recount);
     } while (position != 0);
-    uint64_t live_bytes = 0;
+    uint64_t live_bytes = 0, tier_items[3] = {0};
     for (const struct shelf *shelf = space->first_shelf; shelf != NULL;
          shelf = shelf->next) {
         shelf_sane(
             shelf, recount.tier[shelf->number], recount.linked[shelf->number]);
         live_bytes += shelf->live_bytes;
+        for (unsigned i = 0; i < 3; i++) {
+            tier_items[i] += shelf->tier[i].items;
+        }
     }
+    check(memcmp(tier_items, space->tier_items, sizeof tier_items) == 0);
     check(live_bytes == space->live_bytes);
     check(recount.live_records == space->live_records);
     check(recount.live_bytes == space->live_bytes);

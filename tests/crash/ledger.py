@@ -5,6 +5,7 @@ Each writer owns its keys and issues its operations in one order. An operation
 changes one or several keys at once ({key: seq, or None for a deletion}), by one
 command or by a transaction of several; the state a crash leaves must be the one after some first part of them."""
 
+import collections
 import random
 import threading
 import time
@@ -12,19 +13,21 @@ import zlib
 
 from support.resp import Closed, Connection, encode
 
-KEYS = 300
 SIZES = (0, 1, 20, 100, 400, 1000, 3000, 4080, 9000, 70000, 300000)
-WEIGHTS = (1, 1, 20, 20, 10, 10, 5, 3, 3, 5, 4)
+# How many keys a writer has, and how often each size occurs.
+Shape = collections.namedtuple("Shape", "keys weights")
+LARGE = Shape(300, (1, 1, 20, 20, 10, 10, 5, 3, 3, 5, 4))
+SMALL = Shape(60, (10, 10, 200, 200, 100, 100, 50, 30, 30, 5, 1))
 
 
 def key_of(writer, number):
     return b"w%d:%03d" % (writer, number)
 
 
-def value_of(writer, seq):
+def value_of(writer, seq, shape):
     """A value that says whose it is and shows when it is torn."""
     source = random.Random((writer << 48) ^ seq)
-    size = source.choices(SIZES, WEIGHTS)[0]
+    size = source.choices(SIZES, shape.weights)[0]
     if source.random() < 0.5:
         filling = source.randbytes(size)
     else:
@@ -33,14 +36,14 @@ def value_of(writer, seq):
     return head + filling + b"|%08x" % zlib.crc32(head + filling)
 
 
-def seq_of(writer, key, value):
+def seq_of(writer, key, value, shape):
     """The seq a value was written with. Fails when it is not whole."""
     if value is None:
         return None
     parts = value.split(b"|", 2)
     assert len(parts) == 3 and int(parts[0]) == writer, (key, value[:80])
     seq = int(parts[1])
-    assert value == value_of(writer, seq), "torn value at %r: %r ... %r" % (
+    assert value == value_of(writer, seq, shape), "torn value at %r: %r ... %r" % (
         key, value[:80], value[-40:])
     return seq
 
@@ -61,7 +64,7 @@ class Operation:
 class Writer(threading.Thread):
     """Writes until the server goes away."""
 
-    def __init__(self, port, number, state, seed, next_seq):
+    def __init__(self, port, number, state, seed, next_seq, shape=LARGE):
         super().__init__(daemon=True)
         self.port = port
         self.number = number
@@ -69,14 +72,16 @@ class Writer(threading.Thread):
         self.model = dict(state)   # what it holds after all we asked for
         self.random = random.Random(seed)
         self.next_seq = next_seq
+        self.shape = shape
         self.operations = []
         self.pause = 0  # seconds between bursts
+        self.stopped = False
         self.problem = None
 
     def run(self):
         try:
             with Connection(self.port, timeout=60) as connection:
-                while True:
+                while not self.stopped:
                     self.burst(connection)
                     time.sleep(self.pause)
         except (OSError, Closed):
@@ -146,24 +151,27 @@ class Writer(threading.Thread):
         return {old: None, new: seq}, ["RENAME", old, new]
 
     def key(self):
-        return key_of(self.number, self.random.randrange(KEYS))
+        return key_of(self.number, self.random.randrange(self.shape.keys))
 
     def new_value(self):
         self.next_seq += 1
-        return self.key(), value_of(self.number, self.next_seq)
+        return self.key(), value_of(
+            self.number, self.next_seq, self.shape)
 
 
-def read_state(connection, writer):
+def read_state(connection, writer, shape=LARGE):
     """{key: seq} of what the server holds of a writer's keys."""
-    keys = [key_of(writer, number) for number in range(KEYS)]
+    keys = [key_of(writer, number) for number in range(shape.keys)]
     state = {}
-    for key in keys:
-        reply = connection.command("GET", key)
-        if reply == b"$-1\r\n":
-            continue
-        assert reply.startswith(b"$"), (key, reply[:200])
-        value = reply[reply.index(b"\r\n") + 2:-2]
-        state[key] = seq_of(writer, key, value)
+    for first in range(0, len(keys), 30):
+        some = keys[first:first + 30]
+        replies = connection.pipeline([("GET", key) for key in some])
+        for key, reply in zip(some, replies):
+            if reply == b"$-1\r\n":
+                continue
+            assert reply.startswith(b"$"), (key, reply[:200])
+            value = reply[reply.index(b"\r\n") + 2:-2]
+            state[key] = seq_of(writer, key, value, shape)
     return state
 
 

@@ -86,11 +86,17 @@ static enum dry_result open_store(
     if (result != DRY_OK) {
         return result;
     }
-    int rc = lmdb_env_open(store);
+    int rc = lmdb_env_create(store);
+    if (rc == MDB_SUCCESS) {
+        rc = lmdb_env_open(store);
+    }
     /* Behind the last page there is room to read from now on, if only a
      * hole: a damaged page that points a little too far is then no SIGBUS. */
     if (rc == MDB_SUCCESS &&
         !place_extend_data(&store->place, end_bytes + LMDB_MIB)) {
+        rc = errno;
+    }
+    if (rc == MDB_SUCCESS && !place_sync_names(&store->place)) {
         rc = errno;
     }
     if (rc != MDB_SUCCESS) {

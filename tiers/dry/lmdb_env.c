@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum dry_result lmdb_env_result(const struct lmdb *store, int rc)
 {
@@ -246,6 +248,44 @@ static int find_map(struct lmdb *store)
     mdb_txn_abort(txn);
     /* A file without the value is refused later, with a better reason. */
     return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+static int create_in(const char *directory)
+{
+    MDB_env *env;
+    int rc = mdb_env_create(&env);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = mdb_env_open(env, directory, MDB_NOLOCK, 0600);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_sync(env, 1);
+    }
+    mdb_env_close(env);
+    return rc;
+}
+
+/* LMDB by itself writes the first pages of a file without a sync, and half of
+ * them is what cannot be opened. */
+int lmdb_env_create(struct lmdb *store)
+{
+    if (access(store->place.data_path, F_OK) == 0) {
+        return MDB_SUCCESS;
+    }
+    size_t size = strlen(store->place.path) + sizeof "/new/data.mdb";
+    char *directory = xmalloc(size), *file = xmalloc(size);
+    snprintf(directory, size, "%s/new", store->place.path);
+    snprintf(file, size, "%s/new/data.mdb", store->place.path);
+    bool ready = (mkdir(directory, 0700) == 0 || errno == EEXIST) &&
+                 (unlink(file) == 0 || errno == ENOENT);
+    int rc = ready ? create_in(directory) : errno;
+    if (rc == MDB_SUCCESS && rename(file, store->place.data_path) != 0) {
+        rc = errno;
+    }
+    rmdir(directory);
+    free(directory);
+    free(file);
+    return rc;
 }
 
 int lmdb_env_open(struct lmdb *store)

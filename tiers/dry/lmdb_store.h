@@ -90,6 +90,9 @@ static inline uint64_t lmdb_number(MDB_val key)
 
 /* ---- lmdb_env.c: all return LMDB's codes unless they say otherwise ---- */
 
+/* Makes the data file, empty and durable but for its name, if there is none; rc
+ * of LMDB or errno. */
+int lmdb_env_create(struct lmdb *store);
 /* Opens the environment and its databases, creating them in an empty file. */
 int lmdb_env_open(struct lmdb *store);
 void lmdb_env_close(struct lmdb *store);

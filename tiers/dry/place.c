@@ -54,6 +54,29 @@ enum dry_result place_open(struct place *place, const char *path,
     return result;
 }
 
+static bool sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    bool synced = fsync(fd) == 0;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return synced;
+}
+
+bool place_sync_names(const struct place *place)
+{
+    char *parent = join(place->path, "..");
+    bool synced = sync_directory(place->path) && sync_directory(parent);
+    int error = errno;
+    free(parent);
+    errno = error;
+    return synced;
+}
+
 void place_close(struct place *place)
 {
     if (place->path != NULL && place->lock_fd >= 0) {

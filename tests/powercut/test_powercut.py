@@ -219,7 +219,7 @@ def test_what_is_not_synced_is_missed():
     """The same must fail when syncs do nothing."""
     cuts = Cuts("unsynced", nothing_lost, "appendonly yes",
                 "appendfsync always", preload="libeatmydata.so")
-    with pytest.raises(AssertionError, match="at least [1-9]"):
+    with pytest.raises(AssertionError, match="at least [1-9]|damaged: "):
         cuts.run(0, 130)
     shutil.rmtree(cuts.place)
     shutil.rmtree(cuts.image)

@@ -87,10 +87,23 @@ static void note_slow(struct request *request, uint64_t ns)
     }
 }
 
-static bool writes_must_be_synced(const struct server *server)
+/* Its reply is held until what it wrote is synced, and becomes an error when
+ * that fails. */
+static void hold_reply(struct request *request)
 {
-    return server->config.appendonly &&
-           server->config.appendfsync == APPEND_FSYNC_ALWAYS;
+    const struct config *config = &request->server->config;
+    uint32_t writes = CMD_WRITE | CMD_MAY_REPLICATE;
+    bool always = config->appendonly &&
+                  config->appendfsync == APPEND_FSYNC_ALWAYS &&
+                  (request->command->flags & CMD_WRITE) != 0;
+    if (!engine_take_through(request->engine) && !always) {
+        return;
+    }
+    request->conn->flags |= CONN_OUTPUT_HELD;
+    /* Not of a command that only came upon a key that had expired. */
+    if ((request->command->flags & writes) != 0) {
+        request->server->running_unsynced = true;
+    }
 }
 
 /* What a client could cache. EVAL_RO and its like read by other commands. */
@@ -128,11 +141,7 @@ void account_run(struct request *request, uint64_t ticks)
     if (request->changes > 0) {
         engine_count_changes(request->engine, request->changes);
     }
-    if (engine_take_through(request->engine) ||
-        ((request->command->flags & CMD_WRITE) != 0 &&
-            writes_must_be_synced(server))) {
-        conn->flags |= CONN_OUTPUT_HELD;
-    }
+    hold_reply(request);
     if (!request->resumed) {
         note_read(request);
     }

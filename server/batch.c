@@ -112,6 +112,12 @@ enum batch_result batch_run(struct conn *conn, struct batch *batch)
     return BATCH_DONE;
 }
 
+static bool has_much_output(const struct conn *conn)
+{
+    return conn->output_first != NULL &&
+           conn_output_bytes(conn) > conn_output_pause_bytes(conn->server);
+}
+
 /* Between two batches: parks the connection when it is somebody else's
  * turn. */
 static void maybe_yield(struct conn *conn, uint64_t start_ticks)
@@ -126,8 +132,15 @@ static void maybe_yield(struct conn *conn, uint64_t start_ticks)
     }
     uint64_t spent_ns =
         clock_ticks_to_ns(&server->clock, clock_ticks() - start_ticks);
-    if (conn->output_first != NULL &&
-        conn_output_bytes(conn) > conn_output_pause_bytes(server)) {
+    if (has_much_output(conn) && (conn->flags & CONN_OUTPUT_HELD) != 0) {
+        /* None of it is read before it is synced. */
+        if (park_for_sync(conn)) {
+            return;
+        }
+        conn_end_hold(conn);
+        conn_write_soon(conn);
+    }
+    if (has_much_output(conn)) {
         park_for(conn, CONN_WAIT_OUTPUT);
     } else if (spent_ns > TURN_NS) {
         park_for(conn, CONN_WAIT_TURN);

@@ -183,7 +183,7 @@ static bool sync_first(struct conn *conn)
     if (park_for_sync(conn)) {
         return true;
     }
-    conn->flags &= ~(uint32_t)CONN_OUTPUT_HELD;
+    conn_end_hold(conn);
     conn_write_soon(conn);
     return false;
 }

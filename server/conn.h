@@ -8,7 +8,8 @@
  *
  *   conn.c        life, lookup, figures for CLIENT LIST
  *   conn_read.c   bytes from the socket, and their way to batch.c
- *   conn_write.c  replies to the socket, the queue behind a slow reader */
+ *   conn_write.c  replies to the socket, the queue behind a slow reader
+ *   conn_held.c   replies that wait until what they tell of is on disk */
 #ifndef LARDER_SERVER_CONN_H
 #define LARDER_SERVER_CONN_H
 
@@ -192,6 +193,10 @@ void conn_send_answers(struct server *server);
 /* Sends what stands at the end of server->reply now, behind what is queued
  * already. While CONN_OUTPUT_HELD it is only queued. */
 void conn_flush(struct conn *conn);
+/* Held replies may go: they are synced (conn_held.c), */
+void conn_end_hold(struct conn *conn);
+/* or not, because of `cause`: those to what it wrote become errors. */
+void conn_refuse_held(struct conn *conn, const char *cause);
 /* Writes what is queued at the end of this turn. */
 void conn_write_soon(struct conn *conn);
 /* Tries to write what is queued. */

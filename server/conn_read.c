@@ -107,7 +107,7 @@ static void finish_round(struct conn *conn, enum batch_result result)
     }
     if ((conn->flags & CONN_OUTPUT_HELD) != 0 && result != BATCH_PARKED &&
         !park_for_sync(conn)) {
-        conn->flags &= ~(uint32_t)CONN_OUTPUT_HELD;
+        conn_end_hold(conn);
     }
     conn_answer(conn);
     if ((conn->flags & CONN_CLOSE_AFTER_REPLY) != 0) {

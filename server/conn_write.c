@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "server/conn.h"
+#include "server/conn_output.h"
 #include "server/park.h"
 #include "server/server.h"
 
@@ -19,15 +19,6 @@
 #define WRITE_BUFFERS 64
 /* Answers of a round kept before they are written after all. */
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
-
-/* A stretch of queued output: bytes of its own, or of a blob. Never moves,
- * because a write under way points into it. */
-struct segment {
-    struct segment *next;
-    struct blob *blob; /* one reference held; NULL: own bytes */
-    size_t start, size, capacity;
-    char bytes[];
-};
 
 struct writer {
     uv_write_t request;
@@ -129,6 +120,39 @@ static void consume(struct conn *conn, size_t size)
     }
 }
 
+struct segment *conn_insert_segment(
+    struct conn *conn, struct segment *previous, size_t size)
+{
+    struct segment *segment = xmalloc(sizeof(*segment) + size);
+    *segment = (struct segment){.capacity = size};
+    struct segment **link =
+        previous != NULL ? &previous->next : &conn->output_first;
+    segment->next = *link;
+    *link = segment;
+    if (segment->next == NULL) {
+        conn->output_last = segment;
+    }
+    return segment;
+}
+
+void conn_remove_segment(struct conn *conn, struct segment *previous)
+{
+    struct segment **link =
+        previous != NULL ? &previous->next : &conn->output_first;
+    struct segment *segment = *link;
+    size_t left = segment->size - segment->start;
+    *link = segment->next;
+    if (segment->next == NULL) {
+        conn->output_last = previous;
+    }
+    conn->output_bytes -= left;
+    conn->server->queued_output_bytes -= left;
+    if (segment->blob != NULL) {
+        conn->server->queued_blob_bytes -= left;
+    }
+    free_segment(segment);
+}
+
 void conn_free_output(struct conn *conn)
 {
     consume(conn, conn->output_bytes);
@@ -204,16 +228,40 @@ static bool gather_piece(
     return gather->count < WRITE_BUFFERS;
 }
 
+struct queueing {
+    struct conn *conn;
+    size_t left;
+};
+
 static bool queue_piece(
     void *context, struct bytes piece, struct blob *blob, size_t start)
 {
-    struct conn *conn = context;
-    if (blob != NULL) {
-        queue_blob(conn, blob, start);
-    } else {
-        queue_bytes(conn, piece);
+    struct queueing *queueing = context;
+    size_t size = piece.size < queueing->left ? piece.size : queueing->left;
+    if (size == 0) {
+        return false;
     }
+    if (blob != NULL) {
+        check(size == piece.size);
+        queue_blob(queueing->conn, blob, start);
+    } else {
+        queue_bytes(queueing->conn, bytes_of(piece.data, size));
+    }
+    queueing->left -= size;
     return true;
+}
+
+void conn_queue_range(
+    struct conn *conn, const struct reply *reply, size_t from, size_t to)
+{
+    struct queueing queueing = {.conn = conn, .left = to - from};
+    each_piece(reply, from, queue_piece, &queueing);
+}
+
+static void queue_reply(
+    struct conn *conn, const struct reply *reply, size_t from)
+{
+    conn_queue_range(conn, reply, from, reply_pending_bytes(reply));
 }
 
 /* ---- writing ---- */
@@ -302,10 +350,11 @@ void conn_flush(struct conn *conn)
             wrote = write_reply(conn, reply, start);
         }
         if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
-            each_piece(reply, start + wrote, queue_piece, conn);
+            held_queue(conn, reply, start + wrote);
             after_queueing(conn);
         }
     }
+    server->unsynced_count = 0;
     reply_clear(reply);
     server->reply_start = 0;
 }
@@ -433,13 +482,19 @@ void conn_begin_reply(struct conn *conn)
 {
     struct server *server = conn->server;
     server->running = conn;
-    server->running_start = server->reply.size;
+    server->running_start = reply_pending_bytes(&server->reply);
+    server->running_unsynced = false;
 }
 
 void conn_end_reply(struct conn *conn)
 {
     struct server *server = conn->server;
     server->running = NULL;
+    if (server->running_unsynced) {
+        server->running_unsynced = false;
+        held_note(
+            server, server->running_start, reply_pending_bytes(&server->reply));
+    }
     if (server->pushes.size > 0) {
         reply_append(&server->reply, &server->pushes);
         reply_clear(&server->pushes);
@@ -450,9 +505,9 @@ void conn_end_reply(struct conn *conn)
 static void send_to_running(struct server *server, const struct reply *message)
 {
     struct reply *reply = &server->reply;
-    if (reply->size == server->running_start) {
+    if (reply_pending_bytes(reply) == server->running_start) {
         reply_append(reply, message);
-        server->running_start = reply->size;
+        server->running_start = reply_pending_bytes(reply);
     } else {
         reply_append(&server->pushes, message);
     }
@@ -474,7 +529,7 @@ void conn_send_reply(struct conn *conn, const struct reply *message)
             return;
         }
     }
-    each_piece(message, 0, queue_piece, conn);
+    queue_reply(conn, message, 0);
     conn_write_soon(conn);
 }
 
@@ -487,6 +542,8 @@ void conn_send(struct conn *conn, struct bytes bytes)
 
 void conn_send_served(struct conn *conn, struct reply *reply)
 {
+    bool unsynced = conn->server->running_unsynced;
+    conn->server->running_unsynced = false;
     check((conn->flags & CONN_ANSWER_WAITS) == 0);
     if ((conn->flags & (CONN_CLOSING | CONN_CLOSE_AFTER_REPLY)) == 0) {
         size_t wrote = 0;
@@ -496,7 +553,11 @@ void conn_send_served(struct conn *conn, struct reply *reply)
             wrote = write_reply(conn, reply, 0);
         }
         if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
-            each_piece(reply, wrote, queue_piece, conn);
+            if (unsynced) {
+                held_queue_served(conn, reply);
+            } else {
+                queue_reply(conn, reply, wrote);
+            }
             after_queueing(conn);
         }
     }

@@ -400,6 +400,17 @@ static void go_on(struct park *park)
     conn_go_on(conn, result);
 }
 
+/* What was not made durable must not be acknowledged. */
+static void end_hold(struct conn *conn, enum dry_result result)
+{
+    const char *cause = engine_store_error(conn->server->engine);
+    if (result == DRY_OK) {
+        conn_end_hold(conn);
+    } else {
+        conn_refuse_held(conn, cause[0] != '\0' ? cause : "no answer in time");
+    }
+}
+
 static void resume(struct park *park)
 {
     struct conn *conn = park->conn;
@@ -414,12 +425,7 @@ static void resume(struct park *park)
     conn->wait = CONN_WAIT_NONE;
     conn->last_used_ms = server_now_ms();
     if (synced) {
-        if (park->result != DRY_OK) {
-            /* What was not made durable must not be acknowledged. */
-            conn_close_soon(conn);
-            return;
-        }
-        conn->flags &= ~(uint32_t)CONN_OUTPUT_HELD;
+        end_hold(conn, park->result);
         conn_write_queued(conn);
         if ((conn->flags & CONN_CLOSING) != 0) {
             return;

@@ -308,6 +308,7 @@ static void finish(struct server *server)
     reply_finish(&server->reply);
     reply_finish(&server->pushes);
     reply_finish(&server->served_reply);
+    free(server->unsynced);
     scratch_reset(&server->scratch);
     multi_finish(server);
     free(server->read_buffer);

@@ -28,7 +28,8 @@ struct latency;
 struct pubsub;
 struct tracking;
 struct keyspace_note;
-struct listener; /* listen.h */
+struct unsynced_run; /* conn_write.c */
+struct listener;     /* listen.h */
 
 #define ANSWERS_MAX 256
 
@@ -92,11 +93,16 @@ struct server {
     } answers[ANSWERS_MAX];
     unsigned answer_count;
     struct scratch scratch;
-    /* While a command runs: its connection, where in `reply` its own reply
-     * begins, and what was sent to it in the middle of that. */
+    /* While a command runs: its connection, behind how many bytes of `reply`
+     * its own reply begins, what was sent to it in the middle of that, and
+     * whether it has written what must be synced before it is acknowledged. */
     struct conn *running;
     size_t running_start;
     struct reply pushes;
+    bool running_unsynced;
+    /* Such replies at the end of `reply`: conn_write.c. */
+    struct unsynced_run *unsynced;
+    unsigned unsynced_count, unsynced_capacity;
     char *read_buffer;       /* READ_BUFFER_BYTES, never zeroed */
     uint64_t last_reader_id; /* and how much it had in this turn: */
     size_t last_reader_bytes;

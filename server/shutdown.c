@@ -15,7 +15,7 @@ static void dismiss_conns(struct server *server, bool saved)
     for (struct conn *conn = server->conns; conn != NULL; conn = next) {
         next = conn->next;
         if (saved && conn->wait == CONN_WAIT_SYNC) {
-            conn->flags &= ~(uint32_t)CONN_OUTPUT_HELD;
+            conn_end_hold(conn);
             conn_write_queued(conn);
         }
         conn_close_soon(conn);

@@ -60,6 +60,9 @@ static void db_remove(
     if (id != 0) {
         log_count_entry(space->engine, entry, -1);
         log_mark(space, MARK_DEAD, id, hash, 0);
+    }
+    /* While it is queued, the death of an earlier record may be as well. */
+    if (id != 0 || (entry->bits & ENTRY_QUEUED) != 0) {
         log_wrote(shelf_of(engine, entry));
     }
     space_remove(space, hash, slot);

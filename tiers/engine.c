@@ -268,6 +268,7 @@ void engine_cron(struct engine *engine, int64_t now_ms)
     }
     reclaim_cron(engine);
     fetch_retry_turn(engine);
+    fetch_deadline_turn(engine);
     checkpoint_turn(engine, deadline_us);
     log_cron(engine);
     flush_reads(engine);
@@ -302,6 +303,8 @@ void engine_swap_db(struct engine *engine, unsigned a, unsigned b)
     engine->dbs[a].space->db = &engine->dbs[a];
     engine->dbs[b].space->db = &engine->dbs[b];
     engine->log.keyspaces_changed = true;
+    log_wrote_all(engine->dbs[a].space);
+    log_wrote_all(engine->dbs[b].space);
 }
 
 uint64_t engine_flush_db(struct engine *engine, unsigned number)
@@ -315,6 +318,7 @@ uint64_t engine_flush_db(struct engine *engine, unsigned number)
     space->db = NULL;
     db->space = space_create(engine, db);
     engine->log.keyspaces_changed = true;
+    log_wrote_all(space);
     engine->log.live_bytes -= space->live_bytes;
     space_retire(space);
     if (count <= CLEAR_AT_ONCE || engine->unused_count == UNUSED_MAX) {

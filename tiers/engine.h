@@ -117,6 +117,7 @@ struct engine_waiter {
     struct engine_waiter *next, *prev; /* the engine's own */
     void *queue;                       /* the engine's own */
     uint64_t after_id;                 /* the engine's own */
+    int64_t since_ms;                  /* the engine's own */
 };
 /* Fetches the dry value of `key` into RAM (one read however many wait).
  * DRY_OK: look again and run; anything else: answer an error. Also DRY_OK

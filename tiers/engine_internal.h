@@ -107,6 +107,7 @@ struct batch {
     struct dry_record *records;
     struct dry_system_value system;
     char *keyspaces;
+    struct patience patience;
 };
 
 struct queued {
@@ -149,10 +150,12 @@ struct log {
     int64_t last_marks_ms, last_cut_ms, last_sync_ms;
     /* A failing store. */
     unsigned failures; /* in a row */
+    bool refuses;      /* so many that writes get errors */
     bool full;
     bool full_for_all;           /* even for what frees room */
     bool wrote_while_full;       /* more than deletions since it is full */
     int64_t failed_ms, retry_ms; /* when, and how long to wait */
+    struct patience patience;    /* for the batch that is sealed next */
     char error[200];
     /* What of the log is alive. */
     uint64_t first_id;
@@ -398,6 +401,15 @@ void log_queue(struct space *space, struct entry *entry, uint64_t hash);
 /* A key of the shelf was written, or deleted, and the log knows: as its
  * namespace wants it, it will be synced before that is acknowledged. */
 void log_wrote(const struct shelf *shelf);
+/* All keys of the space were: it is flushed, or another database's now. */
+void log_wrote_all(const struct space *space);
+/* A batch that fails is tried again as the most patient of those says whose
+ * writes are in it, or the default namespace if there is none. */
+void log_be_patient(struct log *log, const struct patience *patience);
+struct patience log_patience(
+    const struct engine *engine, const struct batch *batch);
+/* Who has waited too long for a sync gets an error. */
+void log_deadline_turn(struct engine *engine);
 /* How long to wait after that many failures in a row, at most `limit_ms`: the
  * longer the more there were, and some by chance. */
 int64_t log_retry_ms(
@@ -476,6 +488,9 @@ void fetch_after_abandon(struct engine *engine);
 void fetch_close(struct engine *engine);
 /* Reads that failed are tried again when it is time. */
 void fetch_retry_turn(struct engine *engine);
+/* Who has waited for a read for as long as its namespace says gets an
+ * error. */
+void fetch_deadline_turn(struct engine *engine);
 /* Starts a round if there is much to take back. */
 void reclaim_cron(struct engine *engine);
 void reclaim_close(struct engine *engine);

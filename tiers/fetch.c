@@ -30,6 +30,8 @@ struct fetch {
     struct fetch *late_next; /* waits for its record to be committed, or */
     int64_t retry_ms;        /* until then to be read again */
     unsigned failures;
+    int64_t asked_ms;    /* when it began, */
+    int64_t patience_ms; /* and how long its waiters wait for it */
 };
 
 /* A sound value of its kind, brought to life where that is its form? */
@@ -180,17 +182,17 @@ void fetch_after_abandon(struct engine *engine)
 static bool retry_later(struct fetch *fetch, struct namespace *namespace)
 {
     struct engine *engine = fetch->engine;
-    const struct policy *policy = &namespace->policy;
+    const struct patience *patience = &namespace->policy.patience;
     engine->counters.store_errors++;
     namespace->counters.store_errors++;
     fetch->failures++;
-    if (fetch->failures >= policy->retry_attempts || engine->held) {
+    if (fetch->failures >= patience->attempts || engine->held) {
         return false;
     }
     engine->counters.store_retries++;
     namespace->counters.store_retries++;
-    fetch->retry_ms = engine->now_ms + log_retry_ms(engine, fetch->failures,
-                                           policy->retry_delay_ms);
+    fetch->retry_ms = engine->now_ms +
+                      log_retry_ms(engine, fetch->failures, patience->delay_ms);
     fetch->late_next = engine->failed_fetches;
     engine->failed_fetches = fetch;
     free(fetch->job.data);
@@ -224,6 +226,20 @@ static void report_damage(struct fetch *fetch, enum dry_result result)
     if (engine->now_ms - engine->damage_told_ms >= DAMAGE_TOLD_MS) {
         engine->damage_told_ms = engine->now_ms;
         engine->options.log(engine->options.context, 3, text);
+    }
+}
+
+void fetch_deadline_turn(struct engine *engine)
+{
+    struct fetch *fetch = NULL, *next = NULL;
+    HASH_ITER(hh, engine->fetches, fetch, next)
+    {
+        /* What comes after all is taken, for those who ask again. */
+        if (fetch->waiters.first != NULL &&
+            engine->now_ms - fetch->asked_ms >= fetch->patience_ms) {
+            report_damage(fetch, DRY_IO);
+            waiters_run(&fetch->waiters, UINT64_MAX, DRY_IO);
+        }
     }
 }
 
@@ -280,6 +296,9 @@ static struct fetch *fetch_begin(
     fetch->keyspace = db->space->keyspace;
     fetch->reserved_bytes = entry_stored_bytes(entry);
     fetch->job.done = on_fetched;
+    fetch->asked_ms = engine->now_ms;
+    fetch->patience_ms =
+        shelf_of(engine, entry)->namespace->policy.patience.deadline_ms;
     HASH_ADD(hh, engine->fetches, id, sizeof fetch->id, fetch);
     engine->fetch_bytes += fetch->reserved_bytes;
     engine->counters.fetches++;

@@ -145,6 +145,7 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
     }
     struct blob *blob = entry_blob(entry);
     check(!entry_is_dry(entry) && entry_id_of(entry) == 0);
+    log_be_patient(&engine->log, &namespace->policy.patience);
     /* What is cold and not packed was tried when it sank. */
     if (!large && entry_tier_of(entry) == TIER_HOT) {
         struct bytes packed = pack_value(engine, namespace, record.payload);
@@ -357,6 +358,8 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     if (log->keyspaces_changed || log->keyspaces_missing) {
         attach_keyspaces(engine, batch);
     }
+    batch->patience = log->patience;
+    log->patience = (struct patience){0};
     resolve_records(batch);
     batch->job.batch.sync = sync || engine->options.durability == ENGINE_ALWAYS;
     if (batch->job.batch.sync) {
@@ -400,11 +403,11 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     log->full = result == DRY_FULL;
     log->full_for_all = log->full && batch->job.batch.frees;
     engine->counters.store_errors++;
-    /* A batch is of all namespaces: the default one's policy. */
-    const struct policy *policy = &engine->namespaces.fallback->policy;
+    struct patience patience = log_patience(engine, batch);
     log->failed_ms = engine->now_ms;
-    log->retry_ms = log_retry_ms(engine, log->failures, policy->retry_delay_ms);
-    if (log->full || log->failures >= policy->retry_attempts) {
+    log->retry_ms = log_retry_ms(engine, log->failures, patience.delay_ms);
+    if (log->full || log->failures >= patience.attempts) {
+        log->refuses = true;
         log_abandon_sealed(engine);
         log->wrote_while_full = false;
         waiters_run(&engine->sync_waiters, cut, result);
@@ -443,7 +446,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
         engine->options.log(
             engine->options.context, 2, "The dry store can be written again");
         log->failures = 0;
-        log->full = false;
+        log->refuses = log->full = false;
         log->error[0] = 0;
         log->retry_ms = 0;
     }
@@ -576,6 +579,7 @@ void log_cron(struct engine *engine)
     if (log->store == NULL) {
         return;
     }
+    log_deadline_turn(engine);
     if (log->failures > 0 && !log->applying &&
         is_due(engine, log->failed_ms, log->retry_ms)) {
         log_retry(engine);

@@ -67,6 +67,7 @@ static void abandon_rows(struct engine *engine, const struct batch *batch)
 void log_abandon_sealed(struct engine *engine)
 {
     struct log *log = &engine->log;
+    bool wrote_through = log->wrote_through;
     while (log->sealed != NULL) {
         struct batch *batch = log->sealed;
         log->sealed = batch->next;
@@ -74,6 +75,7 @@ void log_abandon_sealed(struct engine *engine)
         abandon_rows(engine, batch);
         batch_free(batch);
     }
+    log->wrote_through = wrote_through; /* no command has */
     log->last_sealed = NULL;
     log->syncing_cut = log->synced_cut;
     log->sealed_bytes = 0;

@@ -35,6 +35,17 @@ void log_wrote(const struct shelf *shelf)
     if (shelf->namespace->policy.write == WRITE_THROUGH && log->store != NULL) {
         log->through_cut = log->cuts + 1; /* the next one */
         log->wrote_through = true;
+        log_be_patient(log, &shelf->namespace->policy.patience);
+    }
+}
+
+void log_wrote_all(const struct space *space)
+{
+    for (const struct shelf *shelf = space->first_shelf; shelf != NULL;
+         shelf = shelf->next) {
+        if (shelf->namespace != NULL && !shelf_is_empty(shelf)) {
+            log_wrote(shelf);
+        }
     }
 }
 

@@ -124,7 +124,7 @@ void memory_turn(struct engine *engine)
         return;
     }
     const struct log *log = &engine->log;
-    if (log->failures > 0) {
+    if (log->refuses) {
         waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
     }
     /* All of them: each asks again, and waits again if others used it up. */
@@ -147,7 +147,7 @@ enum engine_admission engine_admit(
     const struct log *log = &engine->log;
     size_t limit = engine->options.maxmemory_bytes;
     engine->now_ms = now_ms;
-    if (__builtin_expect(log->failures > 0, 0)) {
+    if (__builtin_expect(log->refuses, 0)) {
         return log->full ? ENGINE_REFUSE_OOM : ENGINE_REFUSE_DISK;
     }
     if (__builtin_expect(arena_beyond(engine, ROOM_256THS), 0)) {

@@ -132,6 +132,7 @@ void engine_evict(
 bool engine_wait_synced(struct engine *engine, struct engine_waiter *waiter)
 {
     const struct log *log = &engine->log;
+    waiter->since_ms = engine->now_ms;
     if (log->store == NULL) {
         return false;
     }

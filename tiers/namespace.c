@@ -141,6 +141,16 @@ static void resolve_tags(
     }
 }
 
+static struct patience resolve_patience(const int64_t *value)
+{
+    int64_t deadline_ms = value[NAMESPACE_RETRY_DEADLINE];
+    return (struct patience){
+        .attempts = (unsigned)value[NAMESPACE_RETRY_ATTEMPTS],
+        .delay_ms = value[NAMESPACE_RETRY_DELAY],
+        .deadline_ms = deadline_ms == 0 ? INT64_MAX : deadline_ms,
+    };
+}
+
 static struct policy resolve(
     const struct engine *engine, const struct namespace_setting *setting)
 {
@@ -162,8 +172,7 @@ static struct policy resolve(
         .codec_level = (int)value[NAMESPACE_COMPRESSION_LEVEL],
         .pack_min_bytes = (size_t)value[NAMESPACE_COMPRESSION_MIN_SIZE],
         .write = value[NAMESPACE_WRITE_POLICY],
-        .retry_attempts = (unsigned)value[NAMESPACE_RETRY_ATTEMPTS],
-        .retry_delay_ms = value[NAMESPACE_RETRY_DELAY],
+        .patience = resolve_patience(value),
         .schema_version = (uint32_t)value[NAMESPACE_SCHEMA_VERSION],
         .mget_touch = value[NAMESPACE_MGET_TOUCH] != 0,
         .max_item_bytes = (size_t)limit(value[NAMESPACE_MAX_ITEM_SIZE]),

@@ -5,6 +5,13 @@
 
 #include "tiers/namespace.h"
 
+/* What an operation on a store that fails gets before its error counts. */
+struct patience {
+    unsigned attempts;   /* 0: of nobody */
+    int64_t delay_ms;    /* between two, at most */
+    int64_t deadline_ms; /* for all of it; INT64_MAX: none */
+};
+
 /* A namespace's options as they are needed where keys are handled. */
 struct policy {
     uint8_t tiers; /* a bit an enum tier; without dry when there is no store */
@@ -18,8 +25,7 @@ struct policy {
     int codec_level; /* 0: the codec's own default */
     size_t pack_min_bytes;
     int64_t write; /* enum namespace_write, or ms */
-    unsigned retry_attempts;
-    int64_t retry_delay_ms;
+    struct patience patience;
     uint32_t schema_version;
     unsigned tag_count;
     struct tag_policy {

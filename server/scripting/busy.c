@@ -24,6 +24,10 @@ struct busy {
     struct scratch scratch;
     char *read_buffer;
     uint64_t run_ticks, counted_errors;
+    struct conn *running;
+    size_t running_start;
+    struct reply pushes;
+    bool running_unsynced;
 };
 
 #define EXCHANGE(type, a, b)                                                   \
@@ -42,12 +46,17 @@ static void exchange(struct server *server, struct busy *busy)
     EXCHANGE(char *, server->read_buffer, busy->read_buffer);
     EXCHANGE(uint64_t, server->run_ticks, busy->run_ticks);
     EXCHANGE(uint64_t, server->counted_errors, busy->counted_errors);
+    EXCHANGE(struct conn *, server->running, busy->running);
+    EXCHANGE(size_t, server->running_start, busy->running_start);
+    EXCHANGE(struct reply, server->pushes, busy->pushes);
+    EXCHANGE(bool, server->running_unsynced, busy->running_unsynced);
 }
 
 static struct busy *create_busy(void)
 {
     struct busy *busy = xcalloc(1, sizeof(*busy));
     reply_init(&busy->reply);
+    reply_init(&busy->pushes);
     resp_args_init(&busy->batch.args);
     busy->read_buffer = xmalloc(READ_BUFFER_BYTES);
     return busy;
@@ -56,6 +65,7 @@ static struct busy *create_busy(void)
 static void destroy_busy(struct busy *busy)
 {
     reply_finish(&busy->reply);
+    reply_finish(&busy->pushes);
     resp_args_finish(&busy->batch.args);
     scratch_reset(&busy->scratch);
     free(busy->read_buffer);

@@ -270,6 +270,20 @@ WORLD_TEST(fetch_at_once, ENGINE_CHECKPOINTS)
     assert_int_equal(tier_of(world, 0, "k"), TIER_COLD);
 }
 
+/* retry-deadline: one minute. What comes after it is kept all the same. */
+WORLD_TEST(reads_without_an_answer_end, ENGINE_CHECKPOINTS)
+{
+    struct fault_plan slow = {.action = FAULT_NONE, .delay_ms = 100};
+    put_text(world, 0, "k", "value");
+    make_dry(world, 0, "k");
+    fault_plan(world->engine->log.store, FAULT_READ, &slow);
+    struct answer *answer = start_fetch(world, "k");
+    engine_cron(world->engine, world->now_ms += 60001);
+    assert_int_equal(answer->calls, 1);
+    assert_int_equal(finish_fetch(world, answer), DRY_IO);
+    expect_text(world, 0, "k", "value");
+}
+
 struct canceller {
     struct answer answer; /* first */
     struct engine *engine;
@@ -566,6 +580,7 @@ int main(void)
         cmocka_unit_test(failing_read_leaves_the_key),
         cmocka_unit_test(failing_reads_are_tried_again),
         cmocka_unit_test(fetch_at_once),
+        cmocka_unit_test(reads_without_an_answer_end),
         cmocka_unit_test(waiters_cancel_each_other),
         cmocka_unit_test(dry_keys_expire_without_reading),
         cmocka_unit_test(misses_and_new_keys_are_told),

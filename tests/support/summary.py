@@ -7,6 +7,7 @@ did not, or that failed without a failed test in its file, counts as one
 failure: a suite that could not run is not a suite that passed.
 """
 
+import json
 import pathlib
 import sys
 import xml.etree.ElementTree as ET
@@ -27,6 +28,16 @@ def count(path):
     return passed, failures, skipped
 
 
+def programs_that_died(path):
+    """Of unit tests: a program that crashes or is too slow leaves the tests
+    it did not get to out of its results."""
+    if not path.exists():
+        return []
+    results = [json.loads(line) for line in path.read_text().splitlines()]
+    return ["%s ended with %s, status %s" % (one["name"], one["result"], one["returncode"])
+            for one in results if one["result"] != "OK"]
+
+
 def main():
     directory = pathlib.Path(sys.argv[1])
     passed, failed, skipped = 0, 0, 0
@@ -37,6 +48,7 @@ def main():
             good, failures, left_out = count(directory / (suite + ".xml"))
         except (OSError, ET.ParseError) as error:
             good, failures, left_out = 0, ["no result: %s" % error], 0
+        failures = failures or programs_that_died(directory / (suite + ".json"))
         if not failures and (status != "0" or good + left_out == 0):
             failures = ["ended with status %s" % status]
         print(

@@ -120,7 +120,7 @@ static void leaf_split(struct tree_cursor *cursor, unsigned at, bool follow)
     struct tree_node *leaf = cursor->node[0];
     struct tree_node *right = node_create(tree, 0,
         leaf->bytes - leaf_offset(tree->shape, leaf, at) +
-            (leaf->count - at) * leaf_slot_bytes(tree->shape));
+            (leaf->count - at) * leaf_slot_bytes(tree->shape, leaf->stride));
     leaf_append(tree, &right, leaf, at);
     leaf_erase(tree, leaf, at, leaf->count - at);
     struct tree_child child = {
@@ -154,7 +154,8 @@ static bool cut_evenly(
     const struct shape *shape = cursor->tree->shape;
     const struct tree_node *leaf = cursor->node[0];
     unsigned position = cursor->position[0];
-    size_t slot = leaf_slot_bytes(shape);
+    size_t slot =
+        leaf_slot_bytes(shape, leaf_stride_with(leaf, stride_of(size)));
     size_t whole = leaf->bytes + leaf->count * slot + size + slot;
     size_t best = SIZE_MAX;
     /* `parted`: how many items, with the new one, are to be on the left. */

@@ -19,7 +19,7 @@ struct tree_node *node_create(struct tree *tree, unsigned level, size_t size)
     struct tree_node *node = xmalloc(capacity);
     *node = (struct tree_node){
         .refs = 1,
-        .level = (uint16_t)level,
+        .level = (uint8_t)level,
         .capacity = (uint32_t)capacity,
     };
     tree->memory_bytes += malloc_usable_size(node);
@@ -93,6 +93,7 @@ struct tree_node *node_own(struct tree *tree, struct tree_node **slot)
         node_create(tree, shared->level, shared->capacity - sizeof *shared);
     check(copy->capacity == shared->capacity);
     copy->count = shared->count;
+    copy->stride = shared->stride;
     copy->bytes = shared->bytes;
     memcpy(copy->data, shared->data, head);
     memcpy((char *)copy + copy->capacity - tail,
@@ -150,48 +151,78 @@ static void shift_offsets(
     }
 }
 
-/* Makes room for `count` items of `size` bytes in all before item `at`, and
- * writes the offset of the first; their bytes, hashes and the other offsets
- * are the caller's to write. */
-static struct tree_node *leaf_open(struct tree *tree, struct tree_node **slot,
+/* Spells out the offsets of a leaf that had none; there is room for them. */
+static void write_offsets(const struct shape *shape, struct tree_node *leaf)
+{
+    uint16_t *offsets = leaf_offsets(shape, leaf);
+    for (unsigned i = 0; i < leaf->count; i++) {
+        offsets[i] = (uint16_t)(i * leaf->stride);
+    }
+    leaf->stride = 0;
+}
+
+/* Makes room for the offsets of `count` items of `size` bytes in all before
+ * item `at`, `begin` bytes behind the first, and writes that of the first of
+ * them. leaf->count is still the old one; the hashes are as they were. */
+static void open_offsets(const struct shape *shape, struct tree_node *leaf,
     unsigned at, unsigned count, size_t size)
 {
-    const struct shape *shape = tree->shape;
-    struct tree_node *leaf = *slot;
-    size_t used =
-        leaf_used(shape, leaf) + size + count * leaf_slot_bytes(shape);
-    check(leaf->count == 0 || used <= UINT16_MAX);
-    if (used > leaf->capacity) {
-        leaf = *slot = node_resize(tree, leaf, used);
-    }
     uint32_t begin = leaf_offset(shape, leaf, at);
-    memmove(leaf_data(leaf, leaf->bytes + size), leaf_data(leaf, leaf->bytes),
-        leaf->bytes - begin);
-    leaf->bytes += (uint32_t)size;
-    uint16_t *old = leaf_offsets(shape, leaf);
+    const uint16_t *old = leaf_offsets(shape, leaf);
     uint16_t base = leaf->count > 0 ? old[0] : 0;
-    uint32_t *hashes = leaf_hashes(leaf);
     unsigned behind = leaf->count - at;
-    leaf->count = (uint16_t)(leaf->count + count);
-    uint16_t *offsets = leaf_offsets(shape, leaf);
+    uint16_t *offsets = (uint16_t *)((uintptr_t)old +
+                                     count * leaf_hash_bytes(shape));
     /* Upwards, what is highest first: nothing runs over what is to move. */
     memmove(offsets + at + count, old + at, behind * sizeof *old);
     memmove(offsets, old, at * sizeof *old);
-    memmove(hashes + at + count, hashes + at, behind * leaf_hash_bytes(shape));
     if (at < behind) {
         base = (uint16_t)(base - size);
         shift_offsets(offsets, 0, at, 0 - size);
     } else {
-        shift_offsets(offsets, at + count, leaf->count, size);
+        shift_offsets(offsets, at + count, leaf->count + count, size);
     }
     offsets[at] = (uint16_t)(base + begin);
+}
+
+/* Makes room for `count` items of `size` bytes in all before item `at`;
+ * `stride` is theirs. Their bytes, their hashes and the offsets of all but the
+ * first, where there are any, are the caller's to write. */
+static struct tree_node *leaf_open(struct tree *tree, struct tree_node **slot,
+    unsigned at, unsigned count, size_t size, unsigned stride)
+{
+    const struct shape *shape = tree->shape;
+    struct tree_node *leaf = *slot;
+    stride = leaf_stride_with(leaf, stride);
+    size_t used = sizeof *leaf + leaf->bytes + size +
+                  (leaf->count + count) * leaf_slot_bytes(shape, stride);
+    check(leaf->count == 0 || used <= UINT16_MAX);
+    if (used > leaf->capacity) {
+        leaf = *slot = node_resize(tree, leaf, used);
+    }
+    if (leaf->stride != stride && leaf->count > 0) {
+        write_offsets(shape, leaf);
+    }
+    leaf->stride = (uint8_t)stride;
+    uint32_t begin = leaf_offset(shape, leaf, at);
+    memmove(leaf_data(leaf, leaf->bytes + size), leaf_data(leaf, leaf->bytes),
+        leaf->bytes - begin);
+    if (stride == 0) {
+        open_offsets(shape, leaf, at, count, size);
+    }
+    uint32_t *hashes = leaf_hashes(leaf);
+    memmove(hashes + at + count, hashes + at,
+        (leaf->count - at) * leaf_hash_bytes(shape));
+    leaf->bytes += (uint32_t)size;
+    leaf->count = (uint16_t)(leaf->count + count);
     return leaf;
 }
 
 void leaf_insert(struct tree *tree, struct tree_node **slot, unsigned at,
     uint32_t hash, struct bytes item)
 {
-    struct tree_node *leaf = leaf_open(tree, slot, at, 1, item.size);
+    struct tree_node *leaf =
+        leaf_open(tree, slot, at, 1, item.size, stride_of(item.size));
     uint32_t begin = leaf_offset(tree->shape, leaf, at);
     if (tree->shape->order == SHAPE_BY_HASH) {
         leaf_hashes(leaf)[at] = hash;
@@ -199,23 +230,21 @@ void leaf_insert(struct tree *tree, struct tree_node **slot, unsigned at,
     memcpy(leaf_data(leaf, begin + item.size), item.data, item.size);
 }
 
-void leaf_erase(
-    struct tree *tree, struct tree_node *leaf, unsigned at, unsigned count)
+/* Takes the offsets of `count` items of `size` bytes in all out, and the
+ * hashes before them; leaf->count is the new one. */
+static void erase_slots(const struct shape *shape, struct tree_node *leaf,
+    unsigned at, unsigned count, size_t size)
 {
-    const struct shape *shape = tree->shape;
-    uint32_t begin = leaf_offset(shape, leaf, at);
-    uint32_t end = leaf_offset(shape, leaf, at + count);
-    size_t size = end - begin;
-    memmove(leaf_data(leaf, leaf->bytes - size), leaf_data(leaf, leaf->bytes),
-        leaf->bytes - end);
-    leaf->bytes -= (uint32_t)size;
-    uint16_t *old = leaf_offsets(shape, leaf);
-    uint32_t *hashes = leaf_hashes(leaf);
-    leaf->count = (uint16_t)(leaf->count - count);
     unsigned behind = leaf->count - at;
+    uint32_t *hashes = leaf_hashes(leaf);
     uint16_t *offsets = leaf_offsets(shape, leaf);
+    const uint16_t *old = (const uint16_t *)((uintptr_t)offsets +
+                                             count * leaf_hash_bytes(shape));
     /* Downwards, what is lowest first. */
     memmove(hashes + at, hashes + at + count, behind * leaf_hash_bytes(shape));
+    if (leaf->stride != 0) {
+        return;
+    }
     memmove(offsets, old, at * sizeof *old);
     memmove(offsets + at, old + at + count, behind * sizeof *old);
     if (at < behind) {
@@ -223,6 +252,19 @@ void leaf_erase(
     } else {
         shift_offsets(offsets, at, leaf->count, 0 - size);
     }
+}
+
+void leaf_erase(
+    struct tree *tree, struct tree_node *leaf, unsigned at, unsigned count)
+{
+    uint32_t begin = leaf_offset(tree->shape, leaf, at);
+    uint32_t end = leaf_offset(tree->shape, leaf, at + count);
+    size_t size = end - begin;
+    memmove(leaf_data(leaf, leaf->bytes - size), leaf_data(leaf, leaf->bytes),
+        leaf->bytes - end);
+    leaf->bytes -= (uint32_t)size;
+    leaf->count = (uint16_t)(leaf->count - count);
+    erase_slots(tree->shape, leaf, at, count, size);
 }
 
 void leaf_append(struct tree *tree, struct tree_node **slot,
@@ -234,13 +276,16 @@ void leaf_append(struct tree *tree, struct tree_node **slot,
     uint32_t begin = leaf_offset(shape, source, from);
     uint32_t base = (*slot)->bytes;
     size_t size = source->bytes - begin;
-    struct tree_node *leaf = leaf_open(tree, slot, at, count, size);
-    uint16_t *offsets = leaf_offsets(shape, leaf);
+    struct tree_node *leaf =
+        leaf_open(tree, slot, at, count, size, source->stride);
     memcpy(
         leaf_data(leaf, base + size), leaf_data(source, source->bytes), size);
-    for (unsigned i = 1; i < count; i++) {
-        offsets[at + i] = (uint16_t)(offsets[at] - begin +
-                                     leaf_offset(shape, source, from + i));
+    if (leaf->stride == 0) {
+        uint16_t *offsets = leaf_offsets(shape, leaf);
+        for (unsigned i = 1; i < count; i++) {
+            offsets[at + i] = (uint16_t)(offsets[at] - begin +
+                                         leaf_offset(shape, source, from + i));
+        }
     }
     if (shape->order == SHAPE_BY_HASH) {
         memcpy(leaf_hashes(leaf) + at, leaf_hashes(source) + from,

@@ -1,7 +1,7 @@
 /* The nodes of a tree (tree.h); for the tree_*.c files only.
  *
- *   leaf:  header | hashes | offsets | ->  ...free...  <- items, last to first
- * | inner: header | children -> ...free... |
+ *   leaf:  header | hashes | [offsets] | -> ...free... <- items, last to first
+ *   inner: header | children -> ...free...
  *
  * A node is one allocation of `capacity` bytes, a size class of the allocator,
  * that grows and shrinks with its content. Hashes (32 bits, SHAPE_BY_HASH only)
@@ -10,7 +10,9 @@
  * reads first in the node's first few cache lines. An item's offset is how many
  * bytes of items come before it, plus a number that is the same for all items
  * of the leaf, modulo 2^16: who inserts or removes near the front changes that
- * number instead of all offsets behind.
+ * number instead of all offsets behind. A leaf whose items are all of one size
+ * (job ids, numbers, members with a counter) has no offsets, until one of
+ * another size comes.
  *
  * Functions that change a node want it unshared (refs 1). Those that may move
  * it take the slot that points at it: the parent's, or the tree's. */
@@ -24,7 +26,9 @@
 struct tree_node {
     uint32_t refs;
     uint16_t count; /* items or children */
-    uint16_t level; /* 0: leaf */
+    uint8_t level;  /* 0: leaf */
+    uint8_t stride; /* leaf: the size of each of its items, and there are no
+                       offsets; 0: there are */
     uint32_t bytes; /* leaf: of items */
     uint32_t capacity;
     char data[];
@@ -49,10 +53,23 @@ static inline size_t leaf_hash_bytes(const struct shape *shape)
     return shape->order == SHAPE_BY_HASH ? sizeof(uint32_t) : 0;
 }
 
-/* What an item takes beside its bytes. */
-static inline size_t leaf_slot_bytes(const struct shape *shape)
+/* What an item takes beside its bytes in a leaf of that stride. */
+static inline size_t leaf_slot_bytes(const struct shape *shape, unsigned stride)
 {
-    return sizeof(uint16_t) + leaf_hash_bytes(shape);
+    return (stride == 0 ? sizeof(uint16_t) : 0) + leaf_hash_bytes(shape);
+}
+
+/* The stride of a leaf with one item of that size. */
+static inline unsigned stride_of(size_t size)
+{
+    return size <= UINT8_MAX ? (unsigned)size : 0;
+}
+
+/* The stride of the leaf once items of that stride have joined it. */
+static inline unsigned leaf_stride_with(
+    const struct tree_node *leaf, unsigned stride)
+{
+    return leaf->count == 0 || leaf->stride == stride ? stride : 0;
 }
 
 static inline uint32_t *leaf_hashes(const struct tree_node *leaf)
@@ -60,6 +77,7 @@ static inline uint32_t *leaf_hashes(const struct tree_node *leaf)
     return (uint32_t *)(uintptr_t)leaf->data;
 }
 
+/* Of a leaf that has them. */
 static inline uint16_t *leaf_offsets(
     const struct shape *shape, const struct tree_node *leaf)
 {
@@ -78,6 +96,9 @@ static inline char *leaf_data(const struct tree_node *leaf, size_t offset)
 static inline uint32_t leaf_offset(
     const struct shape *shape, const struct tree_node *leaf, unsigned at)
 {
+    if (leaf->stride != 0) {
+        return at * leaf->stride;
+    }
     const uint16_t *offsets = leaf_offsets(shape, leaf);
     return at < leaf->count ? (uint16_t)(offsets[at] - offsets[0])
                             : leaf->bytes;
@@ -108,7 +129,8 @@ static inline uint64_t leaf_prefix(
 static inline size_t leaf_used(
     const struct shape *shape, const struct tree_node *leaf)
 {
-    return sizeof *leaf + leaf->bytes + leaf->count * leaf_slot_bytes(shape);
+    return sizeof *leaf + leaf->bytes +
+           leaf->count * leaf_slot_bytes(shape, leaf->stride);
 }
 
 /* True when one more item of `size` bytes may go there: a leaf is at most
@@ -116,8 +138,10 @@ static inline size_t leaf_used(
 static inline bool leaf_fits(
     const struct shape *shape, const struct tree_node *leaf, size_t size)
 {
+    size_t slot =
+        leaf_slot_bytes(shape, leaf_stride_with(leaf, stride_of(size)));
     return leaf->count == 0 ||
-           leaf_used(shape, leaf) + size + leaf_slot_bytes(shape) <=
+           sizeof *leaf + leaf->bytes + size + (leaf->count + 1u) * slot <=
                TREE_LEAF_BYTES;
 }
 

@@ -37,6 +37,7 @@ static void audit_leaf(struct audit *audit, const struct tree_node *leaf)
     check(used <= leaf->capacity);
     check(used <= TREE_LEAF_BYTES || leaf->count == 1);
     check(leaf_offset(shape, leaf, 0) == 0);
+    check(leaf->stride == 0 || leaf->bytes == leaf->count * leaf->stride);
     for (unsigned i = 0; i < leaf->count; i++) {
         check(leaf_offset(shape, leaf, i) < leaf_offset(shape, leaf, i + 1));
         audit_item(audit, leaf_item(shape, leaf, i), leaf_hash(shape, leaf, i));

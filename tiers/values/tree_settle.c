@@ -4,16 +4,22 @@
  * fill three quarters of one at most: so a node that was just joined takes
  * many changes before it is divided again. */
 
-/* How full a node is, of `*most`. */
-static size_t node_fill(
-    const struct shape *shape, const struct tree_node *node, size_t *most)
+/* How full a node is, of `*most`, its items taking `slot` more each. */
+static size_t fill_with(
+    const struct tree_node *node, size_t slot, size_t *most)
 {
     if (node->level > 0) {
         *most = TREE_FANOUT;
         return node->count;
     }
     *most = TREE_LEAF_BYTES - sizeof *node;
-    return node->bytes + node->count * leaf_slot_bytes(shape);
+    return node->bytes + node->count * slot;
+}
+
+static size_t node_fill(
+    const struct shape *shape, const struct tree_node *node, size_t *most)
+{
+    return fill_with(node, leaf_slot_bytes(shape, node->stride), most);
 }
 
 /* True when the child `at` and the next one should be one node. */
@@ -21,9 +27,13 @@ static bool pair_is_small(
     const struct shape *shape, const struct tree_node *parent, unsigned at)
 {
     const struct tree_child *children = node_children(parent);
+    const struct tree_node *first = children[at].node;
+    const struct tree_node *second = children[at + 1].node;
+    size_t slot =
+        leaf_slot_bytes(shape, leaf_stride_with(first, second->stride));
     size_t most;
-    size_t left = node_fill(shape, children[at].node, &most);
-    size_t right = node_fill(shape, children[at + 1].node, &most);
+    size_t left = fill_with(first, slot, &most);
+    size_t right = fill_with(second, slot, &most);
     return (left + right) * 4 <= most * 3;
 }
 

@@ -8,7 +8,7 @@
 #define KEYS 4000
 
 static const struct breed map = {
-    "map, threads", {0, 2, SHAPE_BY_HASH}, KEYS, 2000, 0, 30};
+    "map, threads", {0, 2, SHAPE_BY_HASH}, KEYS, 2000, 0, 30, 0};
 
 /* A sum over all items that depends on their order. */
 static uint64_t sum_of(struct tree *tree)

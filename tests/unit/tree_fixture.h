@@ -26,6 +26,8 @@ struct breed {
     unsigned hashes;   /* 0: no hash; so many different ones */
     unsigned fixed;    /* so many different fixed parts, 0: all of them */
     size_t value_most; /* bytes of the last element, sometimes 100 times it */
+    unsigned odd;      /* 0, or: all keys and values are of one size, but one
+                          in so many */
 };
 
 static inline struct bytes item_bytes(const struct item *item)
@@ -45,6 +47,9 @@ static inline size_t write_value(
     char *out, const struct breed *breed, uint64_t *random)
 {
     size_t size = seed_below(random, breed->value_most + 1);
+    if (breed->odd > 0 && seed_below(random, breed->odd) > 0) {
+        return element_write(out, bytes_of("eeeeeeeeeeeeeeeeeeee", 20));
+    }
     if (seed_below(random, 500) == 0) {
         size = seed_below(random, breed->value_most * 100 + 1);
     }
@@ -58,13 +63,17 @@ static inline size_t write_value(
     return size;
 }
 
-static inline size_t write_key(char *out, uint64_t key)
+static inline size_t write_key(
+    char *out, const struct breed *breed, uint64_t key)
 {
     char text[160];
     memset(text, '.', sizeof text);
     size_t digits = bytes_from_int64(text, (int64_t)key);
     /* Some keys are numbers, some texts of different sizes. */
     size_t size = key % 3 == 0 ? digits : digits + 1 + key * 7 % 100;
+    if (breed->odd > 0 && key % breed->odd > 0) {
+        size = 24;
+    }
     return element_write(out, bytes_of(text, size));
 }
 
@@ -97,7 +106,7 @@ static inline struct item make_item(
     bool keyed = shape->order != SHAPE_BY_POSITION && shape->fixed < 16;
     for (unsigned i = 0; i < shape->elements; i++) {
         char *out = item.data + item.size;
-        item.size += i == 0 && keyed ? write_key(out, key)
+        item.size += i == 0 && keyed ? write_key(out, breed, key)
                                      : write_value(out, breed, random);
     }
     item.data = xrealloc(item.data, item.size);

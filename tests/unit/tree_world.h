@@ -29,20 +29,24 @@ struct world {
 };
 
 static const struct breed breeds[] = {
-    {"list", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 60},
-    {"list of large items", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 1000},
-    {"list of bytes", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 1},
-    {"set", {0, 1, SHAPE_BY_HASH}, 9000, 1u << 31, 0, 1},
-    {"set of few hashes", {0, 1, SHAPE_BY_HASH}, 9000, 7, 0, 1},
-    {"set of one hash", {0, 1, SHAPE_BY_HASH}, 5000, 1, 0, 1},
-    {"map", {0, 2, SHAPE_BY_HASH}, 9000, 1u << 31, 0, 50},
-    {"map of few hashes", {0, 2, SHAPE_BY_HASH}, 9000, 50, 0, 900},
-    {"scores of members", {8, 1, SHAPE_BY_HASH}, 9000, 3000, 3, 1},
-    {"numbers by hash", {8, 0, SHAPE_BY_HASH}, 9000, 500, 0, 1},
-    {"scores", {8, 1, SHAPE_BY_FIXED}, 9000, 0, 5000, 1},
-    {"equal scores", {8, 1, SHAPE_BY_FIXED}, 9000, 0, 3, 1},
-    {"ids", {16, 2, SHAPE_BY_FIXED}, 9000, 0, 0, 300},
-    {"ids of few times", {16, 1, SHAPE_BY_FIXED}, 9000, 0, 4, 300},
+    {"list", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 60, 0},
+    {"list of large items", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 1000, 0},
+    {"list of bytes", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 1, 0},
+    {"list of one size", {0, 1, SHAPE_BY_POSITION}, 1000, 0, 0, 30, 100},
+    {"set", {0, 1, SHAPE_BY_HASH}, 9000, 1u << 31, 0, 1, 0},
+    {"set of one size", {0, 1, SHAPE_BY_HASH}, 9000, 1u << 31, 0, 1, 300},
+    {"map of one size", {0, 2, SHAPE_BY_HASH}, 9000, 1u << 31, 0, 30, 100},
+    {"set of few hashes", {0, 1, SHAPE_BY_HASH}, 9000, 7, 0, 1, 0},
+    {"set of one hash", {0, 1, SHAPE_BY_HASH}, 5000, 1, 0, 1, 0},
+    {"map", {0, 2, SHAPE_BY_HASH}, 9000, 1u << 31, 0, 50, 0},
+    {"map of few hashes", {0, 2, SHAPE_BY_HASH}, 9000, 50, 0, 900, 0},
+    {"scores of members", {8, 1, SHAPE_BY_HASH}, 9000, 3000, 3, 1, 0},
+    {"numbers by hash", {8, 0, SHAPE_BY_HASH}, 9000, 500, 0, 1, 0},
+    {"scores of one size", {8, 1, SHAPE_BY_FIXED}, 9000, 0, 5000, 1, 200},
+    {"scores", {8, 1, SHAPE_BY_FIXED}, 9000, 0, 5000, 1, 0},
+    {"equal scores", {8, 1, SHAPE_BY_FIXED}, 9000, 0, 3, 1, 0},
+    {"ids", {16, 2, SHAPE_BY_FIXED}, 9000, 0, 0, 300, 0},
+    {"ids of few times", {16, 1, SHAPE_BY_FIXED}, 9000, 0, 4, 300, 0},
 };
 #define BREEDS (sizeof breeds / sizeof *breeds)
 

@@ -171,8 +171,8 @@ static void open_offsets(const struct shape *shape, struct tree_node *leaf,
     const uint16_t *old = leaf_offsets(shape, leaf);
     uint16_t base = leaf->count > 0 ? old[0] : 0;
     unsigned behind = leaf->count - at;
-    uint16_t *offsets = (uint16_t *)((uintptr_t)old +
-                                     count * leaf_hash_bytes(shape));
+    uint16_t *offsets =
+        (uint16_t *)((uintptr_t)old + count * leaf_hash_bytes(shape));
     /* Upwards, what is highest first: nothing runs over what is to move. */
     memmove(offsets + at + count, old + at, behind * sizeof *old);
     memmove(offsets, old, at * sizeof *old);
@@ -238,8 +238,8 @@ static void erase_slots(const struct shape *shape, struct tree_node *leaf,
     unsigned behind = leaf->count - at;
     uint32_t *hashes = leaf_hashes(leaf);
     uint16_t *offsets = leaf_offsets(shape, leaf);
-    const uint16_t *old = (const uint16_t *)((uintptr_t)offsets +
-                                             count * leaf_hash_bytes(shape));
+    const uint16_t *old =
+        (const uint16_t *)((uintptr_t)offsets + count * leaf_hash_bytes(shape));
     /* Downwards, what is lowest first. */
     memmove(hashes + at, hashes + at + count, behind * leaf_hash_bytes(shape));
     if (leaf->stride != 0) {

@@ -5,8 +5,7 @@
  * many changes before it is divided again. */
 
 /* How full a node is, of `*most`, its items taking `slot` more each. */
-static size_t fill_with(
-    const struct tree_node *node, size_t slot, size_t *most)
+static size_t fill_with(const struct tree_node *node, size_t slot, size_t *most)
 {
     if (node->level > 0) {
         *most = TREE_FANOUT;

@@ -48,6 +48,13 @@ def test_patterns_come_after_channels(both, resp3):
     listener.read()
 
 
+def test_a_pattern_may_be_a_plain_name(both):
+    listener = both.another()
+    listener.same("PSUBSCRIBE", "news")
+    assert both.same("PUBLISH", "news", "x") == b":1\r\n"
+    assert b"pmessage" in listener.read()
+
+
 @pytest.mark.parametrize("resp3", [False, True])
 def test_shard_channels_are_apart(both, resp3):
     listener = both_in(both.another(), resp3)

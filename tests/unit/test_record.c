@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "tests/unit/seed.h"
 #include "tiers/codec.h"
 #include "tiers/record.h"
@@ -176,6 +179,35 @@ static void noise_is_no_row(void **state)
     }
 }
 
+/* Nor may it say that it has more marks than there is room for. The row is a
+ * whole one but for its number of marks, which is summed like the rest. */
+static void too_many_marks_are_refused(void **state)
+{
+    enum { COUNT = RECORD_MARKS_MAX + 1, SUM_AT = 4, SUMMED_AT = 8 };
+    struct mark parsed[COUNT] = {0};
+    size_t size = record_marks_bytes(COUNT);
+    char *row = xcalloc(1, size);
+    uint32_t count = COUNT, word = 0;
+    (void)state;
+    row[0] = ROW_MARKS;
+    memcpy(row + SUMMED_AT, &count, sizeof count);
+    memcpy(&word, row, sizeof word);
+    uint32_t sum =
+        (uint32_t)XXH3_64bits_withSeed(row + SUMMED_AT, size - SUMMED_AT, word);
+    memcpy(row + SUM_AT, &sum, sizeof sum);
+    assert_int_equal(record_parse_marks(bytes_of(row, size), parsed), -1);
+
+    /* The sum is right: with one less it is a row. */
+    count--;
+    size = record_marks_bytes(count);
+    memcpy(row + SUMMED_AT, &count, sizeof count);
+    sum =
+        (uint32_t)XXH3_64bits_withSeed(row + SUMMED_AT, size - SUMMED_AT, word);
+    memcpy(row + SUM_AT, &sum, sizeof sum);
+    assert_int_equal(record_parse_marks(bytes_of(row, size), parsed), count);
+    free(row);
+}
+
 /* ---- packing ---- */
 
 static const enum codec codecs[] = {CODEC_LZ4, CODEC_ZSTD, CODEC_ZLIB};
@@ -309,6 +341,7 @@ int main(void)
         cmocka_unit_test(damaged_rows_are_refused),
         cmocka_unit_test(marks_come_out_as_they_went_in),
         cmocka_unit_test(noise_is_no_row),
+        cmocka_unit_test(too_many_marks_are_refused),
         cmocka_unit_test(packed_values_come_out),
         cmocka_unit_test(damaged_packing_is_harmless),
         cmocka_unit_test(bombs_are_refused),

@@ -501,6 +501,26 @@ static void test_total_limit(void **state)
     feed_finish(&feed);
 }
 
+/* A limit is what is still allowed. */
+static void test_limits_are_exact(void **state)
+{
+    static char long_value[2000];
+    struct resp_limits limits = usual;
+    struct feed feed;
+
+    (void)state;
+    limits.max_bulk_bytes = sizeof(long_value);
+    memset(long_value, 'x', sizeof(long_value));
+    feed_init(&feed, &limits, false);
+    feed_input(&feed, BYTES("*1\r\n$2000\r\n"));
+    feed_input(&feed, bytes_of(long_value, sizeof(long_value)));
+    feed_input(&feed, BYTES("\r\n"));
+    assert_memory_equal(feed.text, "<2000:", 6);
+    feed_finish(&feed);
+    expect_as(&limits, BYTES("*1\r\n$2001\r\n"),
+        "!ERR Protocol error: invalid bulk length");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_content_survives),
         cmocka_unit_test(test_declared_is_not_allocated),
         cmocka_unit_test(test_total_limit),
+        cmocka_unit_test(test_limits_are_exact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,7 @@ JSON_REQUESTS = {1: 100000, 16: 400000}
 # Of namespaces whose values are nearly all cold.
 COLD = [
     ("lz4", ["compression", "lz4"]),
+    ("zstd, no dictionary", ["compression", "zstd", "compression-dictionary", "no"]),
     ("zstd", ["compression", "zstd"]),
 ]
 COLD_BEST = "zstd"

@@ -2,7 +2,8 @@
 
 #include <lz4.h>
 #include <zlib.h>
-#include <zstd.h>
+
+#include "tiers/codec_zstd.h"
 
 #define PREFIX_BYTES sizeof(uint32_t)
 /* What a byte of packed data can become at most; a larger claim is a bomb.
@@ -18,35 +19,10 @@ size_t codec_bound(size_t raw_bytes)
     return PREFIX_BYTES + raw_bytes;
 }
 
-/* Into `out` of `room` bytes; 0 when it does not fit. */
-static size_t pack(
-    enum codec codec, int level, struct bytes raw, char *out, size_t room)
+/* How much of `out` may be used; 0: none, for nothing would be gained. */
+static size_t begin(struct bytes raw, char *out)
 {
-    switch (codec) {
-    case CODEC_LZ4: {
-        int size =
-            LZ4_compress_default(raw.data, out, (int)raw.size, (int)room);
-        return size > 0 ? (size_t)size : 0;
-    }
-    case CODEC_ZSTD: {
-        size_t size = ZSTD_compress(out, room, raw.data, raw.size,
-            level != 0 ? level : ZSTD_CLEVEL_DEFAULT);
-        return ZSTD_isError(size) ? 0 : size;
-    }
-    case CODEC_ZLIB: {
-        uLongf size = room;
-        int result = compress2((Bytef *)out, &size, (const Bytef *)raw.data,
-            raw.size, level != 0 ? level : Z_DEFAULT_COMPRESSION);
-        return result == Z_OK ? size : 0;
-    }
-    case CODEC_NONE:
-        break;
-    }
-    return 0;
-}
-
-size_t codec_pack(enum codec codec, int level, struct bytes raw, char *out)
-{
+    uint32_t size = (uint32_t)raw.size;
     if (raw.size > CODEC_MAX_RAW_BYTES) {
         return 0;
     }
@@ -55,10 +31,46 @@ size_t codec_pack(enum codec codec, int level, struct bytes raw, char *out)
     if (limit <= PREFIX_BYTES) {
         return 0;
     }
-    uint32_t size = (uint32_t)raw.size;
     memcpy(out, &size, sizeof size);
+    return limit - PREFIX_BYTES;
+}
+
+/* Into `out` of `room` bytes; 0 when it does not fit. */
+static size_t pack(
+    enum codec codec, int level, struct bytes raw, char *out, size_t room)
+{
+    if (codec == CODEC_LZ4) {
+        int size =
+            LZ4_compress_default(raw.data, out, (int)raw.size, (int)room);
+        return size > 0 ? (size_t)size : 0;
+    }
+    uLongf size = room;
+    int result = compress2((Bytef *)out, &size, (const Bytef *)raw.data,
+        raw.size, level != 0 ? level : Z_DEFAULT_COMPRESSION);
+    return result == Z_OK ? size : 0;
+}
+
+size_t codec_pack(struct packer *packer, enum codec codec, int level,
+    struct bytes raw, char *out)
+{
+    size_t room = begin(raw, out);
+    if (room == 0 || codec == CODEC_NONE) {
+        return 0;
+    }
     size_t packed =
-        pack(codec, level, raw, out + PREFIX_BYTES, limit - PREFIX_BYTES);
+        codec == CODEC_ZSTD
+            ? zstd_pack(packer, level, raw, out + PREFIX_BYTES, room)
+            : pack(codec, level, raw, out + PREFIX_BYTES, room);
+    return packed == 0 ? 0 : PREFIX_BYTES + packed;
+}
+
+size_t codec_pack_with(struct packer *packer,
+    const struct codec_dictionary *dictionary, struct bytes raw, char *out)
+{
+    size_t room = begin(raw, out);
+    size_t packed = room == 0 ? 0
+                              : zstd_pack_with(packer, dictionary, raw,
+                                    out + PREFIX_BYTES, room);
     return packed == 0 ? 0 : PREFIX_BYTES + packed;
 }
 
@@ -81,7 +93,8 @@ size_t codec_raw_bytes(enum codec codec, struct bytes packed)
     return size;
 }
 
-static bool unpack(enum codec codec, struct bytes packed, char *out, size_t raw)
+static bool unpack(struct packer *packer, enum codec codec, struct bytes packed,
+    char *out, size_t raw)
 {
     switch (codec) {
     case CODEC_LZ4: {
@@ -90,7 +103,7 @@ static bool unpack(enum codec codec, struct bytes packed, char *out, size_t raw)
         return size >= 0 && (size_t)size == raw;
     }
     case CODEC_ZSTD:
-        return ZSTD_decompress(out, raw, packed.data, packed.size) == raw;
+        return zstd_unpack(packer, packed, out, raw);
     case CODEC_ZLIB: {
         uLongf size = raw;
         return uncompress((Bytef *)out, &size, (const Bytef *)packed.data,
@@ -103,7 +116,8 @@ static bool unpack(enum codec codec, struct bytes packed, char *out, size_t raw)
     return false;
 }
 
-bool codec_unpack(enum codec codec, struct bytes packed, char *out)
+bool codec_unpack(
+    struct packer *packer, enum codec codec, struct bytes packed, char *out)
 {
     size_t raw = codec_raw_bytes(codec, packed);
     if (raw == SIZE_MAX) {
@@ -113,7 +127,7 @@ bool codec_unpack(enum codec codec, struct bytes packed, char *out)
         memcpy(out, packed.data, packed.size);
         return true;
     }
-    return unpack(codec,
+    return unpack(packer, codec,
         bytes_of(packed.data + PREFIX_BYTES, packed.size - PREFIX_BYTES), out,
         raw);
 }

@@ -28,7 +28,6 @@ static enum kind string_kind(struct bytes value)
 struct bytes db_string(
     const struct db *db, const struct entry *entry, struct scratch *scratch)
 {
-    (void)db;
     struct bytes stored = entry_value(entry);
     enum codec codec = entry_codec(entry);
     check(!entry_is_dry(entry));
@@ -38,7 +37,7 @@ struct bytes db_string(
     size_t size = codec_raw_bytes(codec, stored);
     check(size != SIZE_MAX); /* checked by its sum when it was read */
     char *out = scratch_alloc(scratch, size);
-    check(codec_unpack(codec, stored, out));
+    check(codec_unpack(db->engine->packer, codec, stored, out));
     return bytes_of(out, size);
 }
 

@@ -246,6 +246,7 @@ struct engine_stats {
     uint64_t batches, records_written, bytes_written, reclaimed_records;
     uint64_t dirty_keys_since_save; /* rdb_changes_since_last_save */
     uint64_t compressed_raw_bytes, compressed_stored_bytes;
+    uint64_t dictionaries, dictionary_bytes; /* of zstd; RAM they take */
     uint64_t writers_parked;
     uint64_t maxmemory_bytes;
     uint64_t used_bytes; /* what maxmemory is compared with */

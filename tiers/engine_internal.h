@@ -105,9 +105,10 @@ struct batch {
     struct batch_row *rows;
     size_t row_count, row_capacity;
     struct dry_record *records;
-    struct dry_system_value system;
+    struct dry_system_value *system;
     char *keyspaces;
     struct patience patience;
+    unsigned dictionaries; /* the store has them up to here once it is there */
 };
 
 struct queued {
@@ -163,8 +164,10 @@ struct log {
     struct dry_stats stats; /* refreshed by cron */
 };
 
-struct fetch;   /* fetch.c */
-struct reclaim; /* reclaim.c */
+struct dictionaries; /* dictionary.h */
+struct packer;       /* codec.h */
+struct fetch;        /* fetch.c */
+struct reclaim;      /* reclaim.c */
 
 struct engine {
     struct engine_options options;
@@ -185,6 +188,8 @@ struct engine {
     unsigned unused_count;
     uint32_t next_keyspace;
     struct log log;
+    struct packer *packer;
+    struct dictionaries *dictionaries;
     struct fetch *fetches; /* uthash by record id */
     struct fetch *late_fetches;
     struct fetch *failed_fetches; /* to be tried again */
@@ -272,6 +277,8 @@ void space_move_expiry(
 void namespaces_init(struct engine *engine);
 void namespaces_finish(struct engine *engine);
 struct namespace *namespace_find(const struct engine *engine, struct bytes key);
+struct namespace *namespace_by_prefix(
+    const struct engine *engine, struct bytes prefix);
 void namespaces_turn(struct engine *engine, uint64_t deadline_us);
 /* Notes that the namespace has too much in some tier. */
 void namespace_note_over(struct engine *engine, struct namespace *namespace);
@@ -378,6 +385,9 @@ void db_tell(const struct db *db, enum engine_event event, struct bytes key);
     (sizeof(uint32_t) +                                                        \
         (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
 void batch_free(struct batch *batch);
+/* What goes with the batch beside its records: the map of databases, if it has
+ * changed, and dictionaries that are not known to be there. (log_system.c) */
+void log_attach_system(struct engine *engine, struct batch *batch);
 /* Room for `size` more bytes in its data; good until the next call. */
 char *batch_room(struct batch *batch, size_t size);
 struct batch_row *batch_add_row(struct batch *batch, uint64_t id);

@@ -58,8 +58,9 @@ static bool unpacks(struct fetch *fetch)
         return false;
     }
     char *out = xmalloc(size + 1);
-    bool good = codec_unpack(codec, fetch->payload, out) &&
-                decodes(fetch, bytes_of(out, size));
+    bool good =
+        codec_unpack(fetch->engine->packer, codec, fetch->payload, out) &&
+        decodes(fetch, bytes_of(out, size));
     free(out);
     return good;
 }

@@ -4,12 +4,10 @@
  * A record's id tells its state: up to committed_id it is in the store, above
  * it is on its way. An entry that changes loses its id, so a commit needs to
  * look no entry up, and a late commit can confirm nothing but itself. */
-#include "tiers/engine_internal.h"
+#include "tiers/dictionary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tiers/codec.h"
 
 #define BATCH_BYTES ((size_t)4 * 1024 * 1024)
 #define BATCH_ROWS 4096
@@ -253,28 +251,6 @@ void log_cut(struct engine *engine)
 
 /* ---- sealing and applying ---- */
 
-/* The map database number -> keyspace, which goes with the batch, and how
- * many keys each has: a hint for the next start. */
-static void attach_keyspaces(struct engine *engine, struct batch *batch)
-{
-    unsigned count = engine->options.databases;
-    size_t size = LOG_KEYSPACES_BYTES(count);
-    batch->keyspaces = xmalloc(size);
-    memcpy(batch->keyspaces, &engine->next_keyspace, sizeof(uint32_t));
-    for (unsigned i = 0; i < count; i++) {
-        const struct space *space = engine->dbs[i].space;
-        char *at = batch->keyspaces + LOG_KEYSPACES_BYTES(i);
-        memcpy(at, &space->keyspace, sizeof(uint32_t));
-        memcpy(at + sizeof(uint32_t), &space->index.count, sizeof(uint64_t));
-    }
-    batch->system = (struct dry_system_value){
-        LOG_KEYSPACES_NAME, bytes_of(batch->keyspaces, size)};
-    batch->job.batch.system_values = &batch->system;
-    batch->job.batch.system_value_count = 1;
-    engine->log.keyspaces_changed = false;
-    engine->log.keyspaces_missing = false;
-}
-
 static void resolve_records(struct batch *batch)
 {
     batch->records = xcalloc(batch->row_count + 1, sizeof *batch->records);
@@ -355,9 +331,7 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     log->open = NULL;
     log->next_sequence++;
     batch->cut = log->sealed_cut = log->cuts;
-    if (log->keyspaces_changed || log->keyspaces_missing) {
-        attach_keyspaces(engine, batch);
-    }
+    log_attach_system(engine, batch);
     batch->patience = log->patience;
     log->patience = (struct patience){0};
     resolve_records(batch);
@@ -428,6 +402,9 @@ static void apply_done(struct engine *engine, struct batch *batch)
         log->committed_id = batch->rows[batch->row_count - 1].id;
     }
     log->committed_sequence = batch->sequence;
+    if (batch->dictionaries > engine->dictionaries->saved) {
+        engine->dictionaries->saved = batch->dictionaries;
+    }
     if (batch->job.batch.sync) {
         log->synced_sequence = batch->sequence;
         log->synced_cut = batch->cut;

@@ -13,6 +13,7 @@ void batch_free(struct batch *batch)
     free(batch->rows);
     free(batch->records);
     free(batch->keyspaces);
+    free(batch->system);
     free(batch->data);
     free(batch);
 }

@@ -16,8 +16,8 @@ struct bytes entry_payload(const struct entry *entry, struct scratch *scratch)
     return bytes_of(out, size);
 }
 
-static char *encode_snapshot(
-    const struct batch_row *row, char *header, size_t *payload_bytes)
+static char *encode_snapshot(struct packer *packer, const struct batch_row *row,
+    char *header, size_t *payload_bytes)
 {
     const struct value *snapshot = row->snapshot;
     struct record record;
@@ -29,8 +29,8 @@ static char *encode_snapshot(
     record.payload_inline = false;
     if (row->snapshot_codec != CODEC_NONE) {
         char *packed = xmalloc(codec_bound(raw_bytes));
-        size_t size = codec_pack(
-            row->snapshot_codec, row->snapshot_level, record.payload, packed);
+        size_t size = codec_pack(packer, row->snapshot_codec,
+            row->snapshot_level, record.payload, packed);
         if (size > 0) {
             record.codec = row->snapshot_codec;
             record.payload = bytes_of(packed, size);
@@ -58,7 +58,8 @@ void log_encode_snapshots(struct dry_job *job, struct dry_store *store)
         struct batch_row *row = &batch->rows[i];
         if (row->snapshot != NULL && row->encoded == NULL) {
             char *header = batch->data + row->header_at;
-            row->encoded = encode_snapshot(row, header, &row->payload_size);
+            row->encoded = encode_snapshot(
+                batch->engine->packer, row, header, &row->payload_size);
         }
         if (row->snapshot != NULL) {
             batch->records[i].payload =

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tiers/engine_internal.h"
+#include "tiers/dictionary.h"
 
 #define SECRET_NAME "secret"
 
@@ -32,15 +32,11 @@ static enum dry_result load_secret(struct engine *engine)
     return log->ops->apply(log->store, &first, reason, sizeof reason);
 }
 
-bool log_open(struct engine *engine, char *reason, size_t reason_size)
+/* The store, and what the engine keeps in it beside the log. */
+static bool open_store(struct engine *engine, char *reason, size_t reason_size)
 {
     struct log *log = &engine->log;
     const struct engine_options *options = &engine->options;
-    log->next_id = 1;
-    log->next_sequence = 1;
-    if (options->path == NULL) {
-        return true;
-    }
     struct dry_open_options open = {
         .path = options->path,
         .limit_bytes = options->dry_maxsize_bytes,
@@ -56,8 +52,27 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
         snprintf(reason, reason_size,
             "The dry store in %s has no usable hash secret: %s", options->path,
             dry_result_text(result));
+    }
+    if (result != DRY_OK || !dictionaries_load(engine, reason, reason_size)) {
         log->ops->close(log->store);
         log->store = NULL;
+        return false;
+    }
+    return true;
+}
+
+bool log_open(struct engine *engine, char *reason, size_t reason_size)
+{
+    struct log *log = &engine->log;
+    const struct engine_options *options = &engine->options;
+    log->next_id = 1;
+    log->next_sequence = 1;
+    dictionaries_create(engine);
+    if (options->path == NULL) {
+        return true;
+    }
+    if (!open_store(engine, reason, reason_size)) {
+        dictionaries_destroy(engine);
         return false;
     }
     log->first_id = log->stats.first_id == 0 ? 1 : log->stats.first_id;

@@ -1,6 +1,6 @@
 /* The engine's namespaces: looking up, taking over a new list of them, and
  * moving keys to where they belong since. */
-#include "tiers/engine_internal.h"
+#include "tiers/dictionary.h"
 
 #include <stdlib.h>
 
@@ -47,7 +47,7 @@ struct namespace *namespace_find(const struct engine *engine, struct bytes key)
     return found;
 }
 
-static struct namespace *find_prefix(
+struct namespace *namespace_by_prefix(
     const struct engine *engine, struct bytes prefix)
 {
     struct namespace *found = last_before(&engine->namespaces, prefix);
@@ -170,6 +170,8 @@ static struct policy resolve(
         .sliding = value[NAMESPACE_SLIDING_TTL] != 0,
         .codec = (enum codec)value[NAMESPACE_COMPRESSION],
         .codec_level = (int)value[NAMESPACE_COMPRESSION_LEVEL],
+        .dictionary = value[NAMESPACE_COMPRESSION] == CODEC_ZSTD &&
+                      value[NAMESPACE_COMPRESSION_DICTIONARY] != 0,
         .pack_min_bytes = (size_t)value[NAMESPACE_COMPRESSION_MIN_SIZE],
         .write = value[NAMESPACE_WRITE_POLICY],
         .patience = resolve_patience(value),
@@ -218,6 +220,7 @@ static void set_policy(struct engine *engine, struct namespace *namespace,
 {
     bool renew = needs_new_shelves(&namespace->policy, policy);
     namespace->pack_failures = 0; /* another codec may do better */
+    dictionary_forget(namespace);
     namespace->policy = *policy;
     if (renew) {
         renew_shelves(engine, namespace);
@@ -252,6 +255,7 @@ static struct namespace *create(
     memcpy(namespace->prefix, prefix.data, prefix.size);
     namespace->prefix_size = prefix.size;
     namespace->policy = *policy;
+    namespace->dictionary = dictionary_of(engine, prefix);
     namespace->number = free_number(namespaces);
     namespaces->all[namespace->number] = namespace;
     return namespace;
@@ -267,6 +271,7 @@ static void destroy(struct namespaces *namespaces, struct namespace *namespace)
         *over = namespace->next_over;
     }
     namespaces->all[namespace->number] = NULL;
+    dictionary_forget(namespace);
     free(namespace->prefix);
     free(namespace);
 }
@@ -305,7 +310,8 @@ static void take(struct engine *engine, const struct namespace_setting *setting,
     struct namespaces *namespaces = &engine->namespaces;
     struct policy policy = resolve(engine, setting);
     struct namespace *namespace =
-        namespaces->count == 0 ? NULL : find_prefix(engine, setting->prefix);
+        namespaces->count == 0 ? NULL
+                               : namespace_by_prefix(engine, setting->prefix);
     if (namespace == NULL) {
         namespace = create(engine, setting->prefix, &policy);
         namespaces->rehome.again = true;
@@ -363,6 +369,7 @@ void namespaces_finish(struct engine *engine)
     }
     free(namespaces->all);
     free(namespaces->sorted);
+    dictionaries_destroy(engine);
 }
 
 struct bytes engine_namespace_of(const struct engine *engine, struct bytes key)
@@ -387,7 +394,7 @@ bool engine_knows_tag(
 bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
     struct namespace_stats *stats)
 {
-    const struct namespace *namespace = find_prefix(engine, prefix);
+    const struct namespace *namespace = namespace_by_prefix(engine, prefix);
     if (namespace == NULL) {
         return false;
     }

@@ -24,7 +24,8 @@ struct policy {
     enum codec codec;
     int codec_level; /* 0: the codec's own default */
     size_t pack_min_bytes;
-    int64_t write; /* enum namespace_write, or ms */
+    bool dictionary; /* zstd: small values are packed with one */
+    int64_t write;   /* enum namespace_write, or ms */
     struct patience patience;
     uint32_t schema_version;
     unsigned tag_count;
@@ -34,6 +35,15 @@ struct policy {
     } tags[TTL_RULES_MAX];
     size_t max_item_bytes; /* larger values are kept in dry; SIZE_MAX: none */
     size_t ram_only_below; /* smaller values are never on disk; 0: none */
+};
+
+/* How its small values have been packed lately (dictionary_train.c). */
+struct learning {
+    uint64_t raw, packed;
+    unsigned count;
+    bool worse;       /* than the dictionary promised */
+    unsigned refused; /* samples that were of no use, in a row */
+    uint64_t wait;    /* values that pass before samples are taken */
 };
 
 struct namespace
@@ -53,6 +63,9 @@ struct namespace
     struct namespace_counters counters;
     unsigned pack_failures; /* in a row: packing is tried less often */
     unsigned pack_skip;
+    struct dictionary *dictionary; /* the newest of its prefix, or NULL */
+    struct samples *samples;       /* for the next one, or NULL */
+    struct learning learning;
 };
 
 /* All of them; sorted ones by prefix, for looking up. */

@@ -1,6 +1,5 @@
 /* When to compress a value on its way to cold or to disk. */
-#include "tiers/codec.h"
-#include "tiers/engine_internal.h"
+#include "tiers/dictionary.h"
 
 /* After this many values in a row that did not shrink, packing is tried for
  * one in PACK_PROBE only. */
@@ -10,11 +9,16 @@
  * loop. */
 #define PACK_MAX_BYTES ((size_t)256 * 1024)
 
-static bool worth_packing(struct namespace *namespace, size_t size)
+static bool may_pack(const struct namespace *namespace, size_t size)
 {
     const struct policy *policy = &namespace->policy;
-    if (policy->codec == CODEC_NONE || size < policy->pack_min_bytes ||
-        size > PACK_MAX_BYTES) {
+    return policy->codec != CODEC_NONE && size >= policy->pack_min_bytes &&
+           size <= PACK_MAX_BYTES;
+}
+
+static bool worth_packing(struct namespace *namespace, size_t size)
+{
+    if (!may_pack(namespace, size)) {
         return false;
     }
     if (namespace->pack_failures < PACK_GIVE_UP) {
@@ -24,15 +28,34 @@ static bool worth_packing(struct namespace *namespace, size_t size)
     return namespace->pack_skip == 0;
 }
 
+static size_t pack(struct engine *engine, struct namespace *namespace,
+    struct bytes raw, char *out)
+{
+    const struct policy *policy = &namespace->policy;
+    const struct codec_dictionary *dictionary =
+        raw.size <= DICTIONARY_VALUE_MAX_BYTES
+            ? dictionary_in_use(engine, namespace)
+            : NULL;
+    if (dictionary == NULL) {
+        return codec_pack(
+            engine->packer, policy->codec, policy->codec_level, raw, out);
+    }
+    size_t size = codec_pack_with(engine->packer, dictionary, raw, out);
+    dictionary_judge(namespace, raw.size, size == 0 ? raw.size : size);
+    return size;
+}
+
 struct bytes pack_value(
     struct engine *engine, struct namespace *namespace, struct bytes raw)
 {
+    if (namespace->policy.dictionary && may_pack(namespace, raw.size)) {
+        dictionary_sample(engine, namespace, raw);
+    }
     if (!worth_packing(namespace, raw.size)) {
         return bytes_of(NULL, 0);
     }
-    const struct policy *policy = &namespace->policy;
     char *out = engine_scratch(engine, codec_bound(raw.size));
-    size_t size = codec_pack(policy->codec, policy->codec_level, raw, out);
+    size_t size = pack(engine, namespace, raw, out);
     if (size == 0) {
         namespace->pack_failures++;
         return bytes_of(NULL, 0);

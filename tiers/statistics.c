@@ -1,4 +1,4 @@
-#include "tiers/engine_internal.h"
+#include "tiers/dictionary.h"
 
 static void add_tiers(
     struct engine_tier_stats *sum, const struct engine_tier_stats *part)
@@ -25,6 +25,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
     }
     stats->maxmemory_bytes = engine->options.maxmemory_bytes;
     stats->used_bytes = memory_used(engine);
+    stats->dictionaries = engine->dictionaries->count;
+    stats->dictionary_bytes = engine->dictionaries->bytes;
     stats->index_bytes = engine->index_bytes;
     stats->entry_bytes = engine->arena.committed_bytes;
     stats->blob_bytes = engine->blob_bytes;

@@ -27,6 +27,8 @@ const struct tier_figure tier_figures[] = {
     FIGURE("promoted_cold_hot", promoted_cold_hot),
     FIGURE("compressed_raw_bytes", compressed_raw_bytes),
     FIGURE("compressed_stored_bytes", compressed_stored_bytes),
+    FIGURE("dictionaries", dictionaries),
+    FIGURE("dictionary_bytes", dictionary_bytes),
     FIGURE("fetches", fetches),
     FIGURE("fetches_pending", fetches_pending),
     FIGURE("fetches_discarded", fetch_discarded),

@@ -65,15 +65,17 @@ static void read_row(const uint8_t *data, size_t size)
 static void unpack(const uint8_t *data, size_t size)
 {
     struct bytes packed = exact(data, size);
+    struct packer *packer = packer_create();
     for (enum codec codec = CODEC_LZ4; codec <= CODEC_ZLIB; codec++) {
         size_t raw = codec_raw_bytes(codec, packed);
         if (raw <= RAW_MAX_BYTES) {
             char *out = malloc(raw > 0 ? raw : 1);
             check(out != NULL);
-            codec_unpack(codec, packed, out);
+            codec_unpack(packer, codec, packed, out);
             free(out);
         }
     }
+    packer_destroy(packer);
     free((char *)packed.data);
 }
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -210,13 +211,16 @@ static void too_many_marks_are_refused(void **state)
 
 /* ---- packing ---- */
 
+/* Of all tests; made before the first. */
+static struct packer *packer;
+
 static const enum codec codecs[] = {CODEC_LZ4, CODEC_ZSTD, CODEC_ZLIB};
 
 static struct bytes pack(enum codec codec, struct bytes raw)
 {
     char *out = malloc(codec_bound(raw.size));
     assert_non_null(out);
-    size_t size = codec_pack(codec, 0, raw, out);
+    size_t size = codec_pack(packer, codec, 0, raw, out);
     assert_true(size <= codec_bound(raw.size));
     return bytes_of(out, size);
 }
@@ -235,8 +239,8 @@ static void comes_out(enum codec codec, uint64_t *random)
             assert_true(packed.size <= sizes[i] - sizes[i] / 8);
             if (packed.size > 0) {
                 assert_int_equal(codec_raw_bytes(codec, packed), sizes[i]);
-                char *out = malloc(sizes[i]);
-                assert_true(codec_unpack(codec, packed, out));
+                char *out = malloc(sizes[i] + 1);
+                assert_true(codec_unpack(packer, codec, packed, out));
                 assert_memory_equal(out, raw, sizes[i]);
                 free(out);
             } else {
@@ -268,7 +272,7 @@ static void try_unpack(enum codec codec, struct bytes packed)
         assert_true(raw <= (packed.size + 1) * most);
         char *out = malloc(raw + 1);
         assert_non_null(out);
-        codec_unpack(codec, bytes, out);
+        codec_unpack(packer, codec, bytes, out);
         free(out);
     }
     free(copy);
@@ -322,7 +326,7 @@ static void bombs_are_refused(void **state)
     struct bytes bytes = bytes_of(bomb, sizeof bomb);
     for (unsigned i = 0; i < 3; i++) {
         assert_true(codec_raw_bytes(codecs[i], bytes) == SIZE_MAX);
-        assert_false(codec_unpack(codecs[i], bytes, out));
+        assert_false(codec_unpack(packer, codecs[i], bytes, out));
     }
     claim = UINT32_MAX;
     memcpy(bomb, &claim, sizeof claim);
@@ -330,8 +334,138 @@ static void bombs_are_refused(void **state)
         assert_true(codec_raw_bytes(codecs[i], bytes) == SIZE_MAX);
     }
     assert_int_equal(codec_raw_bytes(CODEC_NONE, bytes), sizeof bomb);
-    assert_true(codec_unpack(CODEC_NONE, bytes, out));
+    assert_true(codec_unpack(packer, CODEC_NONE, bytes, out));
     assert_memory_equal(out, bomb, sizeof bomb);
+}
+
+/* ---- dictionaries ---- */
+
+#define DICTIONARY_ID 7
+#define DOCUMENT_BYTES 300
+
+static size_t put_document(char *out, uint64_t *random)
+{
+    return (size_t)snprintf(out, DOCUMENT_BYTES,
+        "{\"identity\":%u,\"name\":\"user-%u\",\"active\":%s,"
+        "\"address\":{\"street\":\"%u, High Street\",\"town\":\"%s\"}}",
+        (unsigned)seed_below(random, 100000),
+        (unsigned)seed_below(random, 1000),
+        seed_below(random, 2) ? "true" : "false",
+        (unsigned)seed_below(random, 200),
+        seed_below(random, 2) ? "Springfield" : "Riverdale");
+}
+
+static struct bytes train(uint64_t *random)
+{
+    enum { COUNT = 500, ROOM = 4096 };
+    char *samples = malloc((size_t)COUNT * DOCUMENT_BYTES);
+    char *out = malloc(ROOM);
+    size_t sizes[COUNT], at = 0;
+    assert_true(samples != NULL && out != NULL);
+    for (unsigned i = 0; i < COUNT; i++) {
+        sizes[i] = put_document(samples + at, random);
+        at += sizes[i];
+    }
+    size_t size = codec_train(DICTIONARY_ID, samples, sizes, COUNT, out, ROOM);
+    assert_true(size > 0);
+    free(samples);
+    return bytes_of(out, size);
+}
+
+static void dictionaries_pack_small_values(void **state)
+{
+    uint64_t random = seed_take("dictionary");
+    struct bytes bytes = train(&random);
+    struct packer *knows = packer_create();
+    struct codec_dictionary *dictionary =
+        codec_dictionary_create(DICTIONARY_ID, bytes, 0);
+    char raw[DOCUMENT_BYTES], out[DOCUMENT_BYTES], packed[DOCUMENT_BYTES + 4];
+    size_t plain = 0, with = 0;
+    (void)state;
+    assert_non_null(dictionary);
+    assert_true(packer_know(knows, DICTIONARY_ID, bytes));
+    for (unsigned i = 0; i < 200; i++) {
+        struct bytes value = bytes_of(raw, put_document(raw, &random));
+        size_t size = codec_pack(packer, CODEC_ZSTD, 0, value, packed);
+        plain += size == 0 ? value.size : size;
+        size = codec_pack_with(packer, dictionary, value, packed);
+        assert_true(size > 0);
+        with += size;
+        assert_int_equal(
+            codec_raw_bytes(CODEC_ZSTD, bytes_of(packed, size)), value.size);
+        assert_true(
+            codec_unpack(knows, CODEC_ZSTD, bytes_of(packed, size), out));
+        assert_memory_equal(out, raw, value.size);
+        /* Without the dictionary: refused. */
+        assert_false(
+            codec_unpack(packer, CODEC_ZSTD, bytes_of(packed, size), out));
+    }
+    assert_true(with * 2 < plain);
+    codec_dictionary_destroy(dictionary);
+    packer_destroy(knows);
+    free((char *)bytes.data);
+}
+
+static void damage_beside_a_dictionary_is_harmless(void **state)
+{
+    uint64_t random = seed_take("dictionary damage");
+    struct bytes bytes = train(&random);
+    struct packer *without = packer;
+    struct codec_dictionary *dictionary =
+        codec_dictionary_create(DICTIONARY_ID, bytes, 0);
+    char raw[DOCUMENT_BYTES], packed[DOCUMENT_BYTES + 4];
+    (void)state;
+    packer = packer_create();
+    assert_true(packer_know(packer, DICTIONARY_ID, bytes));
+    size_t size = codec_pack_with(
+        packer, dictionary, bytes_of(raw, put_document(raw, &random)), packed);
+    for (size_t bit = 0; bit < size * 8; bit++) {
+        packed[bit / 8] ^= (char)(1 << bit % 8);
+        try_unpack(CODEC_ZSTD, bytes_of(packed, size));
+        packed[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    codec_dictionary_destroy(dictionary);
+    packer_destroy(packer);
+    packer = without;
+    free((char *)bytes.data);
+}
+
+static void a_dictionary_is_checked(void **state)
+{
+    uint64_t random = seed_take("no dictionary");
+    struct bytes bytes = train(&random);
+    char *noise = random_text(&random, 4000);
+    (void)state;
+    assert_false(packer_know(packer, 1, bytes)); /* of another id */
+    assert_false(packer_know(packer, 2, bytes_of(noise, 4000)));
+    assert_false(packer_know(packer, 3, bytes_of(bytes.data, 8)));
+    assert_null(codec_dictionary_create(1, bytes, 0));
+    /* Damaged behind its id: refused, or some other dictionary. */
+    for (unsigned i = 0; i < 200; i++) {
+        struct packer *knows = packer_create();
+        char *copy = exact_copy(bytes);
+        size_t at = 8 + seed_below(&random, bytes.size - 8);
+        copy[at] ^= (char)(1 + seed_below(&random, 255));
+        packer_know(knows, DICTIONARY_ID, bytes_of(copy, bytes.size));
+        packer_destroy(knows);
+        free(copy);
+    }
+    free(noise);
+    free((char *)bytes.data);
+}
+
+static int make_packer(void **state)
+{
+    (void)state;
+    packer = packer_create();
+    return 0;
+}
+
+static int free_packer(void **state)
+{
+    (void)state;
+    packer_destroy(packer);
+    return 0;
 }
 
 int main(void)
@@ -345,6 +479,9 @@ int main(void)
         cmocka_unit_test(packed_values_come_out),
         cmocka_unit_test(damaged_packing_is_harmless),
         cmocka_unit_test(bombs_are_refused),
+        cmocka_unit_test(dictionaries_pack_small_values),
+        cmocka_unit_test(damage_beside_a_dictionary_is_harmless),
+        cmocka_unit_test(a_dictionary_is_checked),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_packer, free_packer);
 }

@@ -120,6 +120,7 @@ struct config {
     char *dry_dir;        /* see config_dry_path; ours */
     uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
     int64_t dry_readers;  /* reader threads; ours */
+    bool warm_restart;    /* ours */
     uint64_t hll_sparse_max_bytes;
     bool appendonly;
     bool rdbcompression;

@@ -182,6 +182,7 @@ static bool create_engine(struct server *server)
         .durability = config_durability(config),
         .policy = (enum engine_policy)config->maxmemory_policy,
         .active_expire = true,
+        .warms = config->warm_restart,
         .wake = wake_engine,
         .on_event = keyspace_on_engine_event,
         .log = log_from_engine,
@@ -217,6 +218,7 @@ void server_apply_config(struct server *server)
     server->slow_ns = slow_ns(config);
     if (server->engine != NULL) {
         engine_set_value_limits(server->engine, &config->values);
+        engine_set_warms(server->engine, config->warm_restart);
     }
     server->maxmemory_bytes = server_maxmemory_bytes(config);
     if (server->engine != NULL && !server->loading) {

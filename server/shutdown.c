@@ -29,6 +29,7 @@ static bool save_all(struct server *server, bool force)
         &server->log, LOG_NOTICE, "Saving everything to disk before exiting.");
     if (engine_save(server->engine, server_now_ms(), reason, sizeof(reason)) ==
         DRY_OK) {
+        engine_keep_warm(server->engine, server_now_ms());
         return true;
     }
     log_line(&server->log, LOG_WARNING, "Error trying to save the data: %s%s",

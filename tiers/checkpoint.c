@@ -33,6 +33,7 @@ bool engine_checkpoint_start(struct engine *engine, int64_t now_ms)
     engine->checkpoint.sequence = 0;
     engine->checkpoint.dirty_at_start = engine->counters.dirty_keys_since_save;
     log_cut(engine); /* what is queued goes first, in its order */
+    warm_walk(engine);
     return true;
 }
 

@@ -170,6 +170,7 @@ void engine_destroy(struct engine *engine)
     log_close(engine);
     fetch_close(engine);
     reclaim_close(engine);
+    warm_close(engine);
     for (unsigned i = 0; i < engine->options.databases; i++) {
         drop_space(engine, engine->dbs[i].space);
     }
@@ -240,6 +241,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     }
     checkpoint_turn(engine, deadline_us);
     log_turn(engine);
+    bool warming = warm_turn(engine, deadline_us);
     memory_turn(engine);
     flush_reads(engine);
     bool sinking = memory_pressing(engine) && log_has_room(engine) &&
@@ -247,7 +249,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
                    memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
-    return clearing || sinking || saving || trimming ||
+    return clearing || sinking || saving || trimming || warming ||
            engine_namespaces_settling(engine);
 }
 
@@ -271,6 +273,7 @@ void engine_cron(struct engine *engine, int64_t now_ms)
     fetch_deadline_turn(engine);
     checkpoint_turn(engine, deadline_us);
     log_cron(engine);
+    warm_cron(engine);
     flush_reads(engine);
 }
 

@@ -53,6 +53,7 @@ struct engine_options {
     enum engine_policy policy;
     const struct dry_ops *dry; /* NULL: LMDB */
     bool active_expire;
+    bool warms; /* keys in RAM come back there after a restart: warm.h */
     /* Borrowed callbacks, engine thread except wake (any thread). */
     void (*wake)(void *context);
     /* Key borrowed; called after it has happened, often in the middle of
@@ -187,6 +188,11 @@ enum engine_checkpoint_state engine_checkpoint_state(
 enum dry_result engine_save(
     struct engine *engine, int64_t now_ms, char *reason, size_t reason_size);
 
+/* Before a clean stop, after engine_save: remembers which keys are in RAM.
+ * Blocks. Nothing, if that is not wanted or they are still on their way back
+ * from the last time. */
+void engine_keep_warm(struct engine *engine, int64_t now_ms);
+
 /* ---- moving by hand (TIER commands, tests) ---- */
 
 /* TIER_DRY may need the disk first: then DB_RESIDENT stays true until the
@@ -223,6 +229,8 @@ void engine_set_durability(
     struct engine *engine, enum engine_durability durability);
 void engine_set_value_limits(
     struct engine *engine, const struct value_limits *limits);
+/* Off: what is on its way back is given up. */
+void engine_set_warms(struct engine *engine, bool on);
 void engine_set_active_expire(struct engine *engine, bool on);
 /* Whether on_event is told of ENGINE_MISSED and ENGINE_ADDED; not at first. */
 void engine_set_events(struct engine *engine, bool missed, bool added);
@@ -241,7 +249,8 @@ struct engine_stats {
     uint64_t expired, evicted;
     uint64_t expired_by_tier[3];
     uint64_t fetches, fetch_errors, fetch_discarded, fetches_pending;
-    uint64_t sync_reads; /* undeclared keys in scripts */
+    uint64_t warmed, warm_waiting; /* keys that came back after the start */
+    uint64_t sync_reads;           /* undeclared keys in scripts */
     uint64_t store_errors, store_retries;
     uint64_t batches, records_written, bytes_written, reclaimed_records;
     uint64_t dirty_keys_since_save; /* rdb_changes_since_last_save */

@@ -21,6 +21,7 @@
 #include "tiers/namespace_internal.h"
 #include "tiers/record.h"
 #include "tiers/values/value.h"
+#include "tiers/warm.h"
 #include "tiers/wheel.h"
 
 /* The entries of one namespace in one space: in order of use, and counted.
@@ -206,6 +207,7 @@ struct engine {
     struct fetch *failed_fetches; /* to be tried again */
     size_t fetch_bytes;           /* reserved for values on their way up */
     struct reclaim *reclaim;
+    struct warm warm;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
     uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
     struct engine_stats counters;
@@ -330,6 +332,12 @@ static inline struct shelf *shelf_of(
 {
     return engine->shelves[entry->shelf];
 }
+/* Idle for so long, its keys leave the tier; 0: they do not. */
+static inline int64_t shelf_unread_ms(const struct shelf *shelf, enum tier tier)
+{
+    return shelf->tag != 0 ? shelf->unread_ms[tier]
+                           : shelf->namespace->policy.unread_ms[tier];
+}
 /* The list that the entry is in; NULL when it is dry. */
 struct lru *shelf_list(struct shelf *shelf, const struct entry *entry);
 /* Who leaves a tier next, or 0: the tier is empty, or holds nothing that may
@@ -351,6 +359,9 @@ void shelf_relink(
     struct engine *engine, uint32_t old_ref, uint32_t ref, enum link_at where);
 /* One more use: access word and place in its list. */
 void shelf_use(struct engine *engine, struct entry *entry);
+/* To the end of its list, as last used when `access` says. Of one in RAM. */
+void shelf_place_last(
+    struct engine *engine, struct entry *entry, uint32_t access);
 /* A hot entry becomes a cold one with the same bytes. */
 void shelf_cool(struct engine *engine, uint32_t ref, uint16_t bits);
 /* A cold entry waits for its record to be committed. */
@@ -531,6 +542,8 @@ bool memory_scattered(const struct engine *engine);
 /* Is anything in RAM that could still sink? */
 bool memory_can_sink(const struct engine *engine);
 size_t memory_used(const struct engine *engine);
+/* Room for so much more, without anything having to sink for it? */
+bool memory_has_spare(const struct engine *engine, size_t bytes);
 /* Wakes writers that wait for room, when there is some. */
 void memory_turn(struct engine *engine);
 void memory_cron(struct engine *engine);

@@ -226,6 +226,13 @@ static inline bool match_ref(
     return ref == *entry_ref;
 }
 
+static inline bool match_hash(
+    const struct index *index, uint32_t ref, const void *wanted)
+{
+    const uint64_t *hash = wanted;
+    return entry_hash(index, ref) == *hash;
+}
+
 static inline bool match_queued(
     const struct index *index, uint32_t ref, const void *wanted)
 {
@@ -250,6 +257,11 @@ struct index_slot index_find_ref(
     const struct index *index, uint64_t hash, uint32_t entry_ref)
 {
     return probe(index, hash, match_ref, &entry_ref);
+}
+
+struct index_slot index_find_hash(const struct index *index, uint64_t hash)
+{
+    return probe(index, hash, match_hash, &hash);
 }
 
 struct index_slot index_find_queued(const struct index *index, uint64_t hash)

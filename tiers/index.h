@@ -61,6 +61,8 @@ struct index_slot index_find_ref(
     const struct index *index, uint64_t hash, uint32_t entry_ref);
 /* The slot of an entry of that hash that has ENTRY_QUEUED. */
 struct index_slot index_find_queued(const struct index *index, uint64_t hash);
+/* The slot of an entry of that hash. */
+struct index_slot index_find_hash(const struct index *index, uint64_t hash);
 /* Adds an entry whose key is not there yet. */
 void index_insert(struct index *index, uint64_t hash, uint32_t entry_ref);
 /* Removes what `index_find...` found for `hash`. */

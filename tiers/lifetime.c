@@ -15,9 +15,7 @@ static int64_t idle_ms(const struct engine *engine, uint32_t ref)
 static bool age_tier(struct shelf *shelf, enum tier tier, uint64_t deadline_us)
 {
     const struct engine *engine = shelf->space->engine;
-    int64_t limit_ms = shelf->tag != 0
-                           ? shelf->unread_ms[tier]
-                           : shelf->namespace->policy.unread_ms[tier];
+    int64_t limit_ms = shelf_unread_ms(shelf, tier);
     for (unsigned steps = 1; limit_ms != 0; steps++) {
         uint32_t ref = shelf_peek(shelf, tier);
         if (ref == 0 || idle_ms(engine, ref) < limit_ms) {

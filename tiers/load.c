@@ -222,6 +222,9 @@ bool engine_load(struct engine *engine, int64_t now_ms, unsigned budget_ms,
         report_damage(engine, load->damaged);
     }
     free(load);
+    if (engine->load_from == 0 && *result == DRY_OK) {
+        warm_begin(engine);
+    }
     return engine->load_from != 0;
 }
 

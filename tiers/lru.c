@@ -21,6 +21,20 @@ void lru_push_head(struct lru *list, const struct arena *arena, uint32_t ref)
     list->items++;
 }
 
+void lru_push_tail(struct lru *list, const struct arena *arena, uint32_t ref)
+{
+    uint32_t *links = links_at(arena, ref);
+    links[NEWER] = list->tail;
+    links[OLDER] = 0;
+    if (list->tail != 0) {
+        links_at(arena, list->tail)[OLDER] = ref;
+    } else {
+        list->head = ref;
+    }
+    list->tail = ref;
+    list->items++;
+}
+
 /* Makes the neighbours of `links` point at `newer_sees` and `older_sees`. */
 static void patch(struct lru *list, const struct arena *arena,
     const uint32_t *links, uint32_t newer_sees, uint32_t older_sees)

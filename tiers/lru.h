@@ -13,6 +13,8 @@ struct lru {
 };
 
 void lru_push_head(struct lru *list, const struct arena *arena, uint32_t ref);
+/* As the one used longest ago. */
+void lru_push_tail(struct lru *list, const struct arena *arena, uint32_t ref);
 void lru_remove(struct lru *list, const struct arena *arena, uint32_t ref);
 /* `new_ref` takes the place of `old_ref`, whose links are still intact. */
 void lru_substitute(struct lru *list, const struct arena *arena,

@@ -12,6 +12,8 @@
 /* With them: above this one there are too many, and sparse slabs are
  * emptied. */
 #define SCATTERED_256THS 248
+/* What is fetched in advance fills it up to here. */
+#define SPARE_256THS 235
 /* Writers that wait are let in below this one. */
 #define ROOM_256THS 250
 /* When nothing can sink any more, waiting writers are refused after this:
@@ -23,7 +25,8 @@ size_t memory_used(const struct engine *engine)
     const struct log *log = &engine->log;
     size_t used = engine->arena.committed_bytes + engine->blob_bytes +
                   engine->index_bytes + engine->outside_bytes +
-                  engine->fetch_bytes + engine->overhead_bytes;
+                  engine->fetch_bytes + engine->overhead_bytes +
+                  warm_bytes(engine);
     if (log->open != NULL) {
         used += log->open->capacity + log->open->blob_bytes;
     }
@@ -63,6 +66,11 @@ bool memory_pressing(const struct engine *engine)
 {
     return memory_filled(engine) > share(engine, HIGH_256THS) ||
            memory_scattered(engine);
+}
+
+bool memory_has_spare(const struct engine *engine, size_t bytes)
+{
+    return memory_used(engine) + bytes <= share(engine, SPARE_256THS);
 }
 
 /* Anonymous memory the process really has, from the kernel. */

@@ -358,6 +358,16 @@ void shelf_sink(struct engine *engine, uint32_t ref)
     change_bits(engine, ref, entry->bits | ENTRY_SINKING);
 }
 
+void shelf_place_last(
+    struct engine *engine, struct entry *entry, uint32_t access)
+{
+    struct shelf *shelf = shelf_of(engine, entry);
+    uint32_t ref = arena_ref(&engine->arena, entry);
+    lru_remove(shelf_list(shelf, entry), &engine->arena, ref);
+    entry->access = access;
+    lru_push_tail(shelf_list(shelf, entry), &engine->arena, ref);
+}
+
 void shelf_use(struct engine *engine, struct entry *entry)
 {
     struct shelf *shelf = shelf_of(engine, entry);

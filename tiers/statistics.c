@@ -33,6 +33,8 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
     stats->pending_batch_bytes =
         log->sealed_bytes +
         (log->open != NULL ? log->open->size + log->open->blob_bytes : 0);
+    stats->warmed = engine->warm.fetched;
+    stats->warm_waiting = engine->warm.count;
     stats->outside_bytes = engine->outside_bytes;
     stats->dry = log->stats;
     stats->dry_live_bytes = log->live_bytes;

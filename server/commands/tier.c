@@ -34,6 +34,8 @@ const struct tier_figure tier_figures[] = {
     FIGURE("fetches_discarded", fetch_discarded),
     FIGURE("fetch_errors", fetch_errors),
     FIGURE("synchronous_reads", sync_reads),
+    FIGURE("warmed_keys", warmed),
+    FIGURE("warm_keys_waiting", warm_waiting),
     FIGURE("store_errors", store_errors),
     FIGURE("store_retries", store_retries),
     FIGURE("batches", batches),

@@ -13,7 +13,7 @@ from support.settings import DIFFERENT, ask, settings
 
 # Larder has these and Redis has not.
 OURS = {"dry-dir", "dry-maxsize", "dry-readers", "namespace", "tier-defaults",
-        "scripting", "script-maxmemory"}
+        "scripting", "script-maxmemory", "warm-restart"}
 
 LARDER_CONFIG = ['save ""', "enable-debug-command yes"]
 ORACLE_CONFIG = ["enable-debug-command yes"]

@@ -121,6 +121,7 @@ void db_evict_entry(struct space *space, uint64_t hash, struct index_slot slot)
     struct engine *engine = space->engine;
     const struct entry *entry = arena_at(&engine->arena, *slot.ref);
     engine->counters.evicted++;
+    engine->counters.evicted_by_tier[entry_tier_of(entry)]++;
     shelf_of(engine, entry)
         ->namespace->counters.evicted[entry_tier_of(entry)]++;
     remove_and_tell(space, hash, slot, ENGINE_EVICTED);
@@ -322,6 +323,7 @@ bool db_delete(struct db *db, struct bytes key, int64_t now_ms)
         return false;
     }
     shelf_of(db->engine, found.entry)->namespace->counters.deletes++;
+    db->engine->counters.deletes++;
     db_remove(db->space, found.hash, found.slot);
     return true;
 }

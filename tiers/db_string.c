@@ -86,6 +86,7 @@ struct entry *db_put(
     }
     spec->expiry_ms = expiry_ms == DB_KEEP_EXPIRY ? 0 : expiry_ms;
     namespace->counters.puts++;
+    db->engine->counters.puts++;
     entry_place_value(spec);
     if (entry == NULL) {
         spec->access = access_new(now_ms);
@@ -141,6 +142,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
     }
     log_queue(space, entry, hash);
     namespace->counters.puts++;
+    db->engine->counters.puts++;
     shelf_use(engine, entry);
     item_arrived(engine, entry);
     return entry;

@@ -247,7 +247,8 @@ struct engine_stats {
     uint64_t demoted_hot_cold, demoted_cold_dry;
     uint64_t promoted_dry_cold, promoted_cold_hot;
     uint64_t expired, evicted;
-    uint64_t expired_by_tier[3];
+    uint64_t expired_by_tier[3], evicted_by_tier[3];
+    uint64_t puts, deletes; /* of whole values, keys */
     uint64_t fetches, fetch_errors, fetch_discarded, fetches_pending;
     uint64_t warmed, warm_waiting; /* keys that came back after the start */
     uint64_t sync_reads;           /* undeclared keys in scripts */

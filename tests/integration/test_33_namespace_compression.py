@@ -118,6 +118,7 @@ def test_wrong_options(one, words, names):
 
 
 def test_statistics(one, larder):
+    """Statistics, for the whole and per namespace"""
     set_options(one, "s:", "compression", "zstd")
     one.command("SET", "s:1", text(1, 3000))
     one.command("SET", "s:1", text(2, 3000))
@@ -139,6 +140,16 @@ def test_statistics(one, larder):
         part.split("=", 1) for part in line.split(","))
     assert fields["prefix"] == "s:"
     assert {name: int(fields[name]) for name in wanted} == wanted
+    flat = one.value("TIER", "STATS")
+    whole = dict(zip((name.decode() for name in flat[::2]), flat[1::2]))
+    assert {name: whole[name] for name in wanted} == wanted
+    set_options(one, "e:", "tiers", "hot", "hot-max-items", "1")
+    one.command("MSET", "e:1", "x", "e:2", "x", "e:3", "x")
+    flat = one.value("TIER", "STATS")
+    whole = dict(zip((name.decode() for name in flat[::2]), flat[1::2]))
+    assert [whole[f"{name}_evicted"] for name in ("hot", "cold", "dry")] == [
+        2, 0, 0]
+    assert stats(one, "e:")["hot_evicted"] == 2
     every = one.value("NAMESPACE", "STATS")
     assert every[0] == b"" and every[2] == b"s:"
     one.command("CONFIG", "RESETSTAT")

@@ -65,16 +65,29 @@ static void list_rows(struct dry_job *job, struct dry_store *store)
     job->result = store->ops->scan(store, reclaim->from, on_header, reclaim);
 }
 
+/* All of them together: one by one they would each wait for the disk. */
 static void read_rows(struct dry_job *job, struct dry_store *store)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
+    struct dry_read *reads = xcalloc(reclaim->row_count, sizeof *reads);
+    struct dry_read **pointers = xcalloc(reclaim->row_count, sizeof *pointers);
+    size_t count = 0;
     for (size_t i = 0; i < reclaim->row_count; i++) {
-        struct reclaim_row *row = &reclaim->rows[i];
-        if (row->live) {
-            row->result = store->ops->read(store, row->id, &row->data,
-                &row->header_bytes, &row->payload_bytes);
+        reads[i].id = reclaim->rows[i].id;
+        if (reclaim->rows[i].live) {
+            pointers[count++] = &reads[i];
         }
     }
+    store->ops->read_many(store, job->reader, pointers, count);
+    for (size_t i = 0; i < reclaim->row_count; i++) {
+        struct reclaim_row *row = &reclaim->rows[i];
+        row->result = reads[i].result;
+        row->data = reads[i].data;
+        row->header_bytes = reads[i].header_bytes;
+        row->payload_bytes = reads[i].payload_bytes;
+    }
+    free(pointers);
+    free(reads);
     job->result = DRY_OK;
 }
 

@@ -192,6 +192,7 @@ static void *reader_main(void *argument)
     while ((first = queue_take(&workers->reads)) != NULL) {
         struct dry_job **end = &first;
         if (first->kind == DRY_JOB_CALL) {
+            first->reader = number;
             first->call(first, workers->store);
         } else {
             read_all(workers->store, number, first);

@@ -30,6 +30,7 @@ struct dry_job {
     char *data; /* DRY_JOB_READ: malloc'd, now the owner's of the job */
     size_t header_bytes, payload_bytes;
     char reason[160];
+    unsigned reader;      /* DRY_JOB_CALL: for `read_many`, on its thread */
     struct dry_job *next; /* the workers' own */
 };
 

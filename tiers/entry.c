@@ -19,6 +19,7 @@ static const struct {
     [KIND_HASH_TREE] = {TYPE_HASH, "hashtable"},
     [KIND_HASH_EXPIRING_FLAT] = {TYPE_HASH, "listpackex"},
     [KIND_HASH_EXPIRING_TREE] = {TYPE_HASH, "hashtable"},
+    [KIND_STREAM_SINGLE] = {TYPE_STREAM, "stream"},
     [KIND_STREAM] = {TYPE_STREAM, "stream"},
 };
 

@@ -48,6 +48,7 @@ enum kind {
     KIND_HASH_TREE,
     KIND_HASH_EXPIRING_FLAT, /* some field has an expiry */
     KIND_HASH_EXPIRING_TREE,
+    KIND_STREAM_SINGLE, /* in records of old only: an entry an item */
     KIND_STREAM,
     KIND_COUNT
 };

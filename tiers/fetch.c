@@ -119,6 +119,7 @@ static void install(
         spec.live = fetch->live;
         spec.value = bytes_of(NULL, 0);
         spec.bits = entry_with_codec(spec.bits, CODEC_NONE);
+        spec.bits = entry_with_kind(spec.bits, fetch->live->kind);
         fetch->live = NULL;
     }
     entry_place_value(&spec);

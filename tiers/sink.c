@@ -81,6 +81,7 @@ struct entry *rise_to_hot(struct space *space, struct index_slot slot)
     if (value_form(entry_kind(entry)) == VALUE_TREE && spec.live == NULL) {
         spec.live = value_decode(entry_kind(entry), spec.value, engine->secret);
         check(spec.live != NULL); /* checked when it was read */
+        spec.bits = entry_with_kind(spec.bits, spec.live->kind);
         spec.value = bytes_of(NULL, 0);
         spec.blob = NULL;
     }

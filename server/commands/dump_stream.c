@@ -20,7 +20,7 @@ static void add_integer(struct rdb_listpack *list, int64_t value)
 
 /* The entry's fields, or its values. */
 static void add_words(struct rdb_listpack *list,
-    const struct tree_cursor *cursor, bool fields, bool values)
+    const struct stream_cursor *cursor, bool fields, bool values)
 {
     struct stream_words words;
     struct element word;
@@ -33,7 +33,7 @@ static void add_words(struct rdb_listpack *list,
     }
 }
 
-static size_t words_bytes(const struct tree_cursor *cursor)
+static size_t words_bytes(const struct stream_cursor *cursor)
 {
     struct stream_words words;
     struct element word;
@@ -46,7 +46,7 @@ static size_t words_bytes(const struct tree_cursor *cursor)
 }
 
 static bool same_fields(
-    const struct tree_cursor *first, const struct tree_cursor *second)
+    const struct stream_cursor *first, const struct stream_cursor *second)
 {
     struct stream_words a, b;
     struct element x, y;
@@ -61,7 +61,7 @@ static bool same_fields(
     return same;
 }
 
-static uint64_t field_count(const struct tree_cursor *cursor)
+static uint64_t field_count(const struct stream_cursor *cursor)
 {
     struct stream_words words;
     stream_words_begin(cursor, &words);
@@ -69,10 +69,10 @@ static uint64_t field_count(const struct tree_cursor *cursor)
 }
 
 static void add_entry(struct rdb_listpack *list,
-    const struct tree_cursor *first, const struct tree_cursor *cursor)
+    const struct stream_cursor *first, const struct stream_cursor *cursor)
 {
-    struct stream_id base = stream_entry_id(first);
-    struct stream_id id = stream_entry_id(cursor);
+    struct stream_id base = first->entry.id;
+    struct stream_id id = cursor->entry.id;
     bool same = same_fields(first, cursor);
     uint64_t fields = field_count(cursor);
     add_integer(list, same ? RDB_ENTRY_SAME_FIELDS : 0);
@@ -87,10 +87,10 @@ static void add_entry(struct rdb_listpack *list,
 
 /* Makes the node that begins at `cursor`, which is then behind it, of at most
  * `most` entries; how many it has. They are said at its beginning: `said`. */
-static uint64_t make_node(struct rdb_listpack *list, struct tree_cursor *cursor,
-    uint64_t most, uint64_t said)
+static uint64_t make_node(struct rdb_listpack *list,
+    struct stream_cursor *cursor, uint64_t most, uint64_t said)
 {
-    struct tree_cursor first = *cursor;
+    struct stream_cursor first = *cursor;
     uint64_t entries = 0;
     list->size = list->count = 0;
     add_integer(list, (int64_t)said);
@@ -99,11 +99,11 @@ static uint64_t make_node(struct rdb_listpack *list, struct tree_cursor *cursor,
     add_words(list, &first, true, false);
     add_integer(list, 0);
     while (
-        !tree_cursor_at_end(cursor) && entries < most &&
+        !cursor->at_end && entries < most &&
         (entries == 0 || list->size + words_bytes(cursor) < NODE_MAX_BYTES)) {
         add_entry(list, &first, cursor);
         entries++;
-        tree_next(cursor);
+        stream_next(cursor);
     }
     return entries;
 }
@@ -121,16 +121,16 @@ static uint64_t write_nodes(
     struct value *value, uint64_t node_entries, struct rdb_writer *writer)
 {
     struct rdb_listpack list = {0};
-    struct tree_cursor cursor;
+    struct stream_cursor cursor;
     uint64_t nodes = 0;
     uint64_t most = node_entries == 0 ? UINT64_MAX : node_entries;
-    tree_at(&value->items, 0, &cursor);
-    while (!tree_cursor_at_end(&cursor)) {
-        struct tree_cursor again = cursor;
+    stream_begin(value, &cursor);
+    while (!cursor.at_end) {
+        struct stream_cursor again = cursor;
         uint64_t entries = make_node(&list, &cursor, most, 0);
         if (writer != NULL) {
             char raw[STREAM_ID_BYTES];
-            stream_id_write(raw, stream_entry_id(&again));
+            stream_id_write(raw, again.entry.id);
             make_node(&list, &again, entries, entries);
             rdb_write_string(writer, bytes_of(raw, sizeof raw));
             rdb_write_listpack(writer, &list);
@@ -193,7 +193,7 @@ void dump_stream_write(
     rdb_write_byte(writer, RDB_STREAM_LISTPACKS_2);
     rdb_write_length(writer, write_nodes(value, node_entries, NULL));
     write_nodes(value, node_entries, writer);
-    rdb_write_length(writer, value->items.count);
+    rdb_write_length(writer, stream_length(value));
     write_id(writer, stream->last_id);
     write_id(writer, stream_first_id(value));
     write_id(writer, stream->max_deleted_id);

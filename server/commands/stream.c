@@ -153,12 +153,12 @@ void stream_reply_id(struct reply *reply, struct stream_id id)
     reply_bulk_format(reply, "%" PRIu64 "-%" PRIu64, id.ms, id.seq);
 }
 
-void stream_reply_entry(struct reply *reply, const struct tree_cursor *cursor)
+void stream_reply_entry(struct reply *reply, const struct stream_cursor *cursor)
 {
     struct stream_words words;
     struct element word;
     reply_array(reply, 2);
-    stream_reply_id(reply, stream_entry_id(cursor));
+    stream_reply_id(reply, cursor->entry.id);
     stream_words_begin(cursor, &words);
     reply_array(reply, words.count);
     while (stream_words_next(&words, &word)) {
@@ -251,7 +251,7 @@ void cmd_xlen(struct request *request)
     enum typed_open open = typed_read(request, 1, TYPE_STREAM, &stream);
     if (open != TYPED_REFUSED) {
         reply_integer(request->reply,
-            open == TYPED_OPEN ? (int64_t)collection_count(&stream) : 0);
+            open == TYPED_OPEN ? (int64_t)stream_length(stream.live) : 0);
     }
 }
 
@@ -320,14 +320,14 @@ static bool parse_setid(struct request *request, struct setid *set)
 /* What is wrong with it for this stream, or NULL. */
 static const char *judge_setid(struct value *value, const struct setid *set)
 {
-    if (value->items.count == 0) {
+    if (stream_length(value) == 0) {
         return NULL;
     }
     if (stream_id_compare(set->last, stream_top_id(value)) < 0) {
         return "ERR The ID specified in XSETID is smaller than the target "
                "stream top item";
     }
-    if (set->added != -1 && value->items.count > (uint64_t)set->added) {
+    if (set->added != -1 && stream_length(value) > (uint64_t)set->added) {
         return "ERR The entries_added specified in XSETID is smaller than "
                "the target stream length";
     }

@@ -32,7 +32,8 @@ bool stream_arg_is_sign(const struct request *request, int index, char sign);
 
 void stream_reply_id(struct reply *reply, struct stream_id id);
 /* The id, then the fields and values. */
-void stream_reply_entry(struct reply *reply, const struct tree_cursor *cursor);
+void stream_reply_entry(
+    struct reply *reply, const struct stream_cursor *cursor);
 
 /* ---- trimming (stream_trim.c) ---- */
 

@@ -70,11 +70,11 @@ static bool take(struct work *work, struct stream_pending *pending, bool is_new)
     return true;
 }
 
-static void reply_taken(struct work *work, const struct tree_cursor *entry)
+static void reply_taken(struct work *work, const struct stream_cursor *entry)
 {
     struct reply *reply = work->request->reply;
     if (work->claim->just_id) {
-        stream_reply_id(reply, stream_entry_id(entry));
+        stream_reply_id(reply, entry->entry.id);
     } else {
         stream_reply_entry(reply, entry);
     }
@@ -167,7 +167,7 @@ static bool parse_claim(struct request *request, struct claim *claim)
 static uint64_t claim_one(
     struct work *work, struct stream_id id, size_t *answered)
 {
-    struct tree_cursor entry;
+    struct stream_cursor entry;
     struct stream_pending pending;
     bool known = stream_pending_get(work->group, id, &pending);
     if (!stream_find(work->stream->live, id, &entry)) {
@@ -279,7 +279,7 @@ static void claim_from(struct work *work, struct found *found)
 {
     struct stream_id from = work->claim->start;
     struct stream_pending pending;
-    struct tree_cursor entry;
+    struct stream_cursor entry;
     int64_t left = work->claim->count;
     uint64_t attempts = (uint64_t)left * ATTEMPTS;
     bool more = first_pending(work->group, from, &pending);
@@ -302,7 +302,7 @@ static void claim_from(struct work *work, struct found *found)
 static void reply_found(struct work *work, const struct found *found)
 {
     struct reply *reply = work->request->reply;
-    struct tree_cursor entry;
+    struct stream_cursor entry;
     reply_array(reply, 3);
     stream_reply_id(reply, found->next);
     reply_array(reply, found->taken_count);

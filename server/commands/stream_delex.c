@@ -90,7 +90,7 @@ struct removal {
 static enum answer delete_entry(struct value *value, struct stream_id id,
     enum references references, struct removal *removal)
 {
-    struct tree_cursor cursor;
+    struct stream_cursor cursor;
     bool found = stream_find(value, id, &cursor);
     if (references == REFERENCES_DELETE) {
         removal->forgotten += forget(value->stream, id);

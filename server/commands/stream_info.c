@@ -180,7 +180,7 @@ static void reply_head(struct request *request, struct value *value)
     struct reply *reply = request->reply;
     const struct stream *stream = value->stream;
     uint64_t node = (uint64_t)request->server->config.stream_node_max_entries;
-    uint64_t length = value->items.count;
+    uint64_t length = stream_length(value);
     uint64_t keys = length == 0 ? 0 : (node == 0 ? 1 : (length - 1) / node + 1);
     reply_field(reply, "length", (int64_t)length);
     reply_field(reply, "radix-tree-keys", (int64_t)keys);
@@ -196,16 +196,16 @@ static void reply_full(
 {
     struct reply *reply = request->reply;
     const struct stream *stream = value->stream;
-    struct tree_cursor cursor;
-    uint64_t shown = at_most(value->items.count, count);
+    struct stream_cursor cursor;
+    uint64_t shown = at_most(stream_length(value), count);
     reply_map(reply, 9);
     reply_head(request, value);
     reply_bulk_text(reply, "entries");
     reply_array(reply, shown);
-    tree_at(&value->items, 0, &cursor);
+    stream_begin(value, &cursor);
     for (; shown > 0; shown--) {
         stream_reply_entry(reply, &cursor);
-        tree_next(&cursor);
+        stream_next(&cursor);
     }
     reply_bulk_text(reply, "groups");
     reply_array(reply, stream->group_count);
@@ -217,14 +217,17 @@ static void reply_full(
 static void reply_edge(
     struct reply *reply, const char *name, struct value *value, bool last)
 {
-    struct tree_cursor cursor;
-    uint64_t count = value->items.count;
+    struct stream_cursor cursor;
     reply_bulk_text(reply, name);
-    if (count == 0) {
+    if (stream_length(value) == 0) {
         reply_null(reply);
         return;
     }
-    tree_at(&value->items, last ? count - 1 : 0, &cursor);
+    if (last) {
+        stream_last(value, &cursor);
+    } else {
+        stream_begin(value, &cursor);
+    }
     stream_reply_entry(reply, &cursor);
 }
 

@@ -29,16 +29,16 @@ static bool parse(struct request *request, bool backwards, struct range *range)
 static void reply_forwards(
     struct request *request, struct value *value, const struct range *range)
 {
-    struct tree_cursor cursor;
+    struct stream_cursor cursor;
     int64_t count = 0;
     size_t mark = reply_begin(request->reply);
     stream_seek(value, range->start, &cursor);
-    bool more = !tree_cursor_at_end(&cursor);
+    bool more = !cursor.at_end;
     while (more && count != range->count &&
-           stream_id_compare(stream_entry_id(&cursor), range->end) <= 0) {
+           stream_id_compare(cursor.entry.id, range->end) <= 0) {
         stream_reply_entry(request->reply, &cursor);
         count++;
-        more = tree_next(&cursor);
+        more = stream_next(&cursor);
     }
     reply_end(request->reply, mark, REPLY_ARRAY, (size_t)count);
 }
@@ -46,15 +46,15 @@ static void reply_forwards(
 static void reply_backwards(
     struct request *request, struct value *value, const struct range *range)
 {
-    struct tree_cursor cursor;
+    struct stream_cursor cursor;
     int64_t count = 0;
     size_t mark = reply_begin(request->reply);
     bool more = stream_seek_back(value, range->end, &cursor);
     while (more && count != range->count &&
-           stream_id_compare(stream_entry_id(&cursor), range->start) >= 0) {
+           stream_id_compare(cursor.entry.id, range->start) >= 0) {
         stream_reply_entry(request->reply, &cursor);
         count++;
-        more = tree_prev(&cursor);
+        more = stream_prev(&cursor);
     }
     reply_end(request->reply, mark, REPLY_ARRAY, (size_t)count);
 }

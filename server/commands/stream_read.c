@@ -206,16 +206,16 @@ static void reply_key(struct request *request, int index, struct answer *answer)
 static void reply_entries(struct request *request, const struct read *read,
     struct value *value, struct stream_id id)
 {
-    struct tree_cursor cursor;
+    struct stream_cursor cursor;
     uint64_t count = 0;
     size_t mark = reply_begin(request->reply);
     stream_id_next(&id);
     stream_seek(value, id, &cursor);
-    bool more = !tree_cursor_at_end(&cursor);
+    bool more = !cursor.at_end;
     while (more && !has_enough(read, count)) {
         stream_reply_entry(request->reply, &cursor);
         count++;
-        more = tree_next(&cursor);
+        more = stream_next(&cursor);
     }
     reply_end(request->reply, mark, REPLY_ARRAY, count);
 }
@@ -224,16 +224,16 @@ static void reply_entries(struct request *request, const struct read *read,
 static void reply_new(struct request *request, const struct read *read,
     struct value *value, struct stream_group *group, uint64_t consumer)
 {
-    struct tree_cursor cursor;
+    struct stream_cursor cursor;
     uint64_t count = 0;
     size_t mark = reply_begin(request->reply);
     struct stream_id id = group->last_id;
     stream_id_next(&id);
     stream_seek(value, id, &cursor);
-    bool more = !tree_cursor_at_end(&cursor);
+    bool more = !cursor.at_end;
     while (more && !has_enough(read, count)) {
         struct stream_pending pending = {
-            .id = stream_entry_id(&cursor),
+            .id = cursor.entry.id,
             .consumer = consumer,
             .delivered_ms = request->now_ms,
             .deliveries = 1,
@@ -244,7 +244,7 @@ static void reply_new(struct request *request, const struct read *read,
             stream_pending_set(group, &pending);
         }
         count++;
-        more = tree_next(&cursor);
+        more = stream_next(&cursor);
     }
     reply_end(request->reply, mark, REPLY_ARRAY, count);
 }
@@ -253,7 +253,7 @@ static void reply_new(struct request *request, const struct read *read,
 static void reply_again(struct request *request, struct value *value,
     struct stream_group *group, struct stream_id id)
 {
-    struct tree_cursor entry;
+    struct stream_cursor entry;
     struct stream_pending pending;
     if (!stream_find(value, id, &entry)) { /* deleted since */
         reply_array(request->reply, 2);

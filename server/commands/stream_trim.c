@@ -165,7 +165,7 @@ static uint64_t whole_nodes(
 uint64_t stream_trim_apply(const struct request *request, struct value *value,
     const struct stream_trim *trim)
 {
-    uint64_t length = value->items.count;
+    uint64_t length = stream_length(value);
     uint64_t excess = 0;
     if (trim->by == STREAM_TRIM_ID) {
         excess = stream_count_below(value, trim->id);

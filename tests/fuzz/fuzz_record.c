@@ -102,7 +102,8 @@ static void read_tree(enum kind kind, struct bytes payload)
     }
     size_t first, second;
     char *once = encode(value, &first);
-    struct value *same = value_decode(kind, bytes_of(once, first), secret);
+    struct value *same =
+        value_decode(value->kind, bytes_of(once, first), secret);
     check(same != NULL);
     char *twice = encode(same, &second);
     check(first == second && memcmp(once, twice, first) == 0);

@@ -213,7 +213,8 @@ def test_limits_hold_over_all_databases_and_after_flushing(one):
 
 
 def test_limits_after_a_restart(start_larder):
-    server = start_larder("namespace d: dry-max-items 1000",
+    server = start_larder("warm-restart no",
+                          "namespace d: dry-max-items 1000",
                           "namespace e: hot-max-items 5 cold-max-items 5")
     with server.connect() as one:
         for i in range(200):

@@ -58,7 +58,7 @@ def test_comes_back_whole_from_disk(larder, kind, count):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_survives_a_restart(start_larder, kind):
-    server = start_larder()
+    server = start_larder("warm-restart no")
     client = server.client()
     fill(client, kind, "small", 5)
     fill(client, kind, "big", MANY)

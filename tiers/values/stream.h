@@ -1,9 +1,8 @@
-/* Streams: entries in the order of their ids, an entry an item
- * (value_shape_stream: 16 bytes of id, then one element that holds the fields
- * and values, themselves elements), and consumer groups beside them.
+/* Streams: entries in the order of their ids, several to an item
+ * (stream_block.h), and consumer groups beside them.
  *
  *   struct value
- *     items   id -> fields and values                     (a tree)
+ *     items   base id -> block of entries                 (a tree)
  *     stream  last id, counters, groups by name
  *               group   pending: id -> who has it, since when, how often
  *                       owned:   consumer number, id      (the same by owner)
@@ -57,6 +56,7 @@ struct stream_group {
 
 struct stream {
     struct stream_id last_id, max_deleted_id;
+    uint64_t length; /* entries in all blocks */
     uint64_t entries_added;
     struct stream_group **groups; /* by name; each in memory of its own */
     size_t group_count;

@@ -4,7 +4,7 @@
 
 #include "tiers/index.h"
 #include "tiers/values/hash.h"
-#include "tiers/values/stream.h"
+#include "tiers/values/stream_entries.h"
 #include "tiers/values/zset.h"
 
 const struct shape value_shape_list = {0, 1, SHAPE_BY_POSITION};
@@ -35,6 +35,7 @@ static const struct {
     [KIND_HASH_TREE] = {VALUE_TREE, &value_shape_hash, NULL},
     [KIND_HASH_EXPIRING_FLAT] = {VALUE_FLAT, &value_shape_hash_expiring, NULL},
     [KIND_HASH_EXPIRING_TREE] = {VALUE_TREE, &value_shape_hash, NULL},
+    [KIND_STREAM_SINGLE] = {VALUE_TREE, &value_shape_stream, NULL},
     [KIND_STREAM] = {VALUE_TREE, &value_shape_stream, NULL},
 };
 
@@ -59,7 +60,7 @@ struct value *value_create(enum kind kind)
     if (rows[kind].index != NULL) {
         tree_init(&value->index, rows[kind].index);
     }
-    if (kind == KIND_STREAM) {
+    if (rows[kind].shape == &value_shape_stream) {
         value->stream = stream_create();
     }
     return value;
@@ -224,6 +225,7 @@ struct value *value_decode(
     const char *at = decode_items(&value->items, payload.data, end, secret);
     if (value->stream != NULL && at != NULL) {
         at = stream_decode(value->stream, at, end);
+        at = stream_entries_decode(value) ? at : NULL;
     }
     if (kind == KIND_HASH_EXPIRING_TREE && at != NULL) {
         at = decode_deadlines(value, at, end, secret);

@@ -55,7 +55,8 @@ size_t value_encoded_bytes(const struct value *value);
 /* The record's bytes. Any thread, given a snapshot. */
 void value_encode(const struct value *value, char *out);
 /* A live value from a record's bytes, which may be damaged: NULL then.
- * `secret` as in seq.h. Any thread. */
+ * `secret` as in seq.h. Its kind is another where there is a newer form of
+ * `kind`. Any thread. */
 struct value *value_decode(
     enum kind kind, struct bytes payload, const uint8_t *secret);
 /* Whether bytes that may be damaged are a value of that kind. Any thread. */

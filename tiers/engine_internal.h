@@ -117,16 +117,6 @@ struct queued {
     uint32_t keyspace;
 };
 
-/* Writers who wait for a sync, and whom the last one let go. */
-struct log_group {
-    size_t written;    /* by the batch that is being synced */
-    uint64_t begun_us; /* when it was sealed */
-    uint64_t took_us;
-    uint64_t ended_us; /* 0: nobody is waited for */
-    size_t expected;   /* writes, when all have come again */
-    unsigned skips;    /* syncs after which nobody is waited for */
-};
-
 struct log {
     struct dry_store *store; /* NULL: no dry tier */
     const struct dry_ops *ops;
@@ -147,10 +137,9 @@ struct log {
     uint64_t syncing_cut; /* the last cut that a sealed batch will sync */
     uint64_t through_cut; /* of the last write that must be synced at once */
     bool wrote_through;   /* there was one since engine_take_through */
-    struct log_group group;
-    bool behind;        /* something queued is to be synced when due */
-    int64_t cut_due_ms; /* when what is queued must be on its way */
-    struct mark *marks; /* not yet in a batch */
+    bool behind;          /* something queued is to be synced when due */
+    int64_t cut_due_ms;   /* when what is queued must be on its way */
+    struct mark *marks;   /* not yet in a batch */
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */
     size_t queue_count, queue_capacity;
@@ -454,11 +443,6 @@ void log_cut(struct engine *engine);
 /* Closes the open batch, if there is anything in it, and sends it on.
  * `keep_from` as in struct dry_batch_view. */
 void log_seal(struct engine *engine, bool sync, uint64_t keep_from);
-/* log_group.c: a batch with so many writes is on its way to be synced; it is;
- * is it worth while to wait a little with the next one? */
-void log_group_sealed(struct log *log, size_t writes);
-void log_group_synced(struct log *log);
-bool log_group_waits(struct engine *engine);
 void log_turn(struct engine *engine);
 void log_cron(struct engine *engine);
 bool log_idle(const struct engine *engine);

@@ -408,7 +408,6 @@ static void apply_done(struct engine *engine, struct batch *batch)
     if (batch->job.batch.sync) {
         log->synced_sequence = batch->sequence;
         log->synced_cut = batch->cut;
-        log_group_synced(log);
     }
     if (batch->job.batch.keep_from != 0) {
         log->first_id = batch->job.batch.keep_from;
@@ -518,9 +517,7 @@ void log_turn(struct engine *engine)
     if (engine->options.durability == ENGINE_ALWAYS || through) {
         /* Group commit: whatever came while a batch was under way goes
          * into the next one. */
-        if ((has_writes(log) || through) && log->sealed == NULL &&
-            !log_group_waits(engine)) {
-            log_group_sealed(log, log->queue_count);
+        if ((has_writes(log) || through) && log->sealed == NULL) {
             log_cut(engine);
             log_seal(engine, true, 0);
         }

@@ -133,7 +133,7 @@ def test_limits_are_the_whole_namespaces(one):
 @pytest.mark.parametrize("appendonly", ["yes", "no"])
 def test_tags_survive_a_restart(start_larder, appendonly):
     server = start_larder(
-        f"appendonly {appendonly}",
+        f"appendonly {appendonly}", "warm-restart no",
         'namespace t: ttl-rule "gone dry-ttl 1s" default-ttl 1d')
     one = server.connect()
     for i in range(20):

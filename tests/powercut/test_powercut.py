@@ -87,7 +87,10 @@ class Cuts:
 
     def server_on(self, directory, **env):
         """A server whose data is in `directory`, not started."""
+        # The list for a warm restart may be lost, and is written by the C
+        # library, whose writes the recorder does not see.
         return larder(['dir "%s"' % directory, "maxmemory 24mb", 'save ""',
+                       "warm-restart no",
                        *self.config], env=env)
 
     def run(self, seconds, least_images):
@@ -216,10 +219,11 @@ def test_after_a_power_cut(name, compare, config, seconds):
 
 
 def test_what_is_not_synced_is_missed():
-    """The same must fail when syncs do nothing."""
+    """The same must fail when syncs do nothing: keys are lost, or the file is
+    one that cannot be opened."""
     cuts = Cuts("unsynced", nothing_lost, "appendonly yes",
                 "appendfsync always", preload="libeatmydata.so")
-    with pytest.raises(AssertionError, match="at least [1-9]|damaged: "):
+    with pytest.raises(AssertionError, match="at least [1-9]|ended with 1 at start"):
         cuts.run(0, 130)
     shutil.rmtree(cuts.place)
     shutil.rmtree(cuts.image)

@@ -63,7 +63,13 @@ def learn(one, prefix=PREFIX, shape="user", numbers=range(COUNT)):
     """Sinks values until there is one dictionary more."""
     before = dictionaries(one)
     fill(one, prefix, numbers, shape)
-    wait_until(lambda: dictionaries(one) == before + 1)
+
+    def learned():
+        # Only a value that sinks begins a training, and one at a time runs.
+        sunk_bytes(one, f"{prefix}{numbers.start}", numbers.start, shape)
+        return dictionaries(one) == before + 1
+
+    wait_until(learned)
 
 
 def stored_bytes(one, key):

@@ -97,6 +97,16 @@ def stores_any_order(args):
             and any(b"*" in pattern for pattern in by))
 
 
+def deleted_unseen(args):
+    """The keys that the command deletes without looking (DELETES_UNSEEN)."""
+    name = args[0].upper()
+    if name == b"SORT":
+        return [key for word, key in zip(args[2:], args[3:])
+                if word.upper() == b"STORE"]
+    at = DELETES_UNSEEN.get(name, len(args))
+    return args[at:at + 1]
+
+
 class Generator:
     def __init__(self, seed, moves):
         self.pool = values.Pool(random.Random(seed))
@@ -130,9 +140,8 @@ class Generator:
         if p.chance(self.moves):
             ops.append(("larder", self.move()))
         words = self.words()
-        unseen = DELETES_UNSEEN.get(words[0].upper(), len(words))
-        if unseen < len(words):
-            ops.append(("both", [b"EXISTS", words[unseen]]))
+        for key in deleted_unseen(words):
+            ops.append(("both", [b"EXISTS", key]))
         if words[0].upper() in SORTS:
             ops.append(("both", FORGETS_ERRORS))
         ops.append(("both", words))

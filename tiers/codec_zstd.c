@@ -15,8 +15,8 @@
 #define DICTIONARY_MIN_BYTES 256 /* ZDICT_DICTSIZE_MIN */
 
 struct packer {
-    _Atomic(ZSTD_CCtx *) packing[CONTEXTS];
-    _Atomic(ZSTD_DCtx *) unpacking[CONTEXTS];
+    _Atomic(void *) packing[CONTEXTS];   /* ZSTD_CCtx, or NULL */
+    _Atomic(void *) unpacking[CONTEXTS]; /* ZSTD_DCtx, or NULL */
     /* By id. Written once each, before anything that needs it exists. */
     _Atomic(ZSTD_DDict *) known[CODEC_DICTIONARIES_MAX + 1];
 };
@@ -47,55 +47,55 @@ void packer_destroy(struct packer *packer)
 
 /* ---- contexts: taken, used by one thread, given back ---- */
 
+/* One that is kept, or NULL. */
+static void *take_kept(_Atomic(void *) *kept)
+{
+    void *context = NULL;
+    for (unsigned i = 0; i < CONTEXTS && context == NULL; i++) {
+        context = atomic_exchange(&kept[i], NULL);
+    }
+    return context;
+}
+
+/* False: enough are kept already. */
+static bool keep(_Atomic(void *) *kept, void *context)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        void *none = NULL;
+        if (atomic_compare_exchange_strong(&kept[i], &none, context)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static ZSTD_CCtx *take_packing(struct packer *packer)
 {
-    ZSTD_CCtx *context = NULL;
-    for (unsigned i = 0; i < CONTEXTS && context == NULL; i++) {
-        context = atomic_exchange(&packer->packing[i], NULL);
-    }
-    if (context == NULL) {
-        context = ZSTD_createCCtx();
-        check(context != NULL);
-    }
+    ZSTD_CCtx *context = take_kept(packer->packing);
+    context = context != NULL ? context : ZSTD_createCCtx();
+    check(context != NULL);
     return context;
 }
 
 static void give_packing(struct packer *packer, ZSTD_CCtx *context)
 {
-    bool kept = false;
     bool small = ZSTD_sizeof_CCtx(context) <= CONTEXT_MAX_BYTES;
-    for (unsigned i = 0; i < CONTEXTS && small && !kept; i++) {
-        ZSTD_CCtx *none = NULL;
-        kept =
-            atomic_compare_exchange_strong(&packer->packing[i], &none, context);
-    }
-    if (!kept) {
+    if (!small || !keep(packer->packing, context)) {
         ZSTD_freeCCtx(context);
     }
 }
 
 static ZSTD_DCtx *take_unpacking(struct packer *packer)
 {
-    ZSTD_DCtx *context = NULL;
-    for (unsigned i = 0; i < CONTEXTS && context == NULL; i++) {
-        context = atomic_exchange(&packer->unpacking[i], NULL);
-    }
-    if (context == NULL) {
-        context = ZSTD_createDCtx();
-        check(context != NULL);
-    }
+    ZSTD_DCtx *context = take_kept(packer->unpacking);
+    context = context != NULL ? context : ZSTD_createDCtx();
+    check(context != NULL);
     return context;
 }
 
 static void give_unpacking(struct packer *packer, ZSTD_DCtx *context)
 {
-    bool kept = false;
-    for (unsigned i = 0; i < CONTEXTS && !kept; i++) {
-        ZSTD_DCtx *none = NULL;
-        kept = atomic_compare_exchange_strong(
-            &packer->unpacking[i], &none, context);
-    }
-    if (!kept) {
+    if (!keep(packer->unpacking, context)) {
         ZSTD_freeDCtx(context);
     }
 }

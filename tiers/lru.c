@@ -7,34 +7,6 @@ static uint32_t *links_at(const struct arena *arena, uint32_t ref)
     return entry_links(arena_at(arena, ref));
 }
 
-void lru_push_head(struct lru *list, const struct arena *arena, uint32_t ref)
-{
-    uint32_t *links = links_at(arena, ref);
-    links[NEWER] = 0;
-    links[OLDER] = list->head;
-    if (list->head != 0) {
-        links_at(arena, list->head)[NEWER] = ref;
-    } else {
-        list->tail = ref;
-    }
-    list->head = ref;
-    list->items++;
-}
-
-void lru_push_tail(struct lru *list, const struct arena *arena, uint32_t ref)
-{
-    uint32_t *links = links_at(arena, ref);
-    links[NEWER] = list->tail;
-    links[OLDER] = 0;
-    if (list->tail != 0) {
-        links_at(arena, list->tail)[OLDER] = ref;
-    } else {
-        list->head = ref;
-    }
-    list->tail = ref;
-    list->items++;
-}
-
 /* Makes the neighbours of `links` point at `newer_sees` and `older_sees`. */
 static void patch(struct lru *list, const struct arena *arena,
     const uint32_t *links, uint32_t newer_sees, uint32_t older_sees)
@@ -49,6 +21,27 @@ static void patch(struct lru *list, const struct arena *arena,
     } else {
         list->tail = older_sees;
     }
+}
+
+/* Between two neighbours, 0 at an end. */
+static void put_between(struct lru *list, const struct arena *arena,
+    uint32_t ref, uint32_t newer, uint32_t older)
+{
+    uint32_t *links = links_at(arena, ref);
+    links[NEWER] = newer;
+    links[OLDER] = older;
+    patch(list, arena, links, ref, ref);
+    list->items++;
+}
+
+void lru_push_head(struct lru *list, const struct arena *arena, uint32_t ref)
+{
+    put_between(list, arena, ref, 0, list->head);
+}
+
+void lru_push_tail(struct lru *list, const struct arena *arena, uint32_t ref)
+{
+    put_between(list, arena, ref, list->tail, 0);
 }
 
 void lru_remove(struct lru *list, const struct arena *arena, uint32_t ref)

@@ -17,14 +17,11 @@
 #define WASTE_MIN_BYTES ((uint64_t)32 * 1024 * 1024)
 
 struct reclaim_row {
-    uint64_t id;
+    struct dry_read read; /* of a live one: header and payload */
     uint64_t hash;
     uint32_t keyspace; /* 0: a marks row, or damaged: nothing to move */
     size_t bytes;
     bool live;
-    char *data; /* header and payload */
-    size_t header_bytes, payload_bytes;
-    enum dry_result result;
 };
 
 struct reclaim {
@@ -46,7 +43,7 @@ static bool on_header(
     struct reclaim *reclaim = context;
     struct reclaim_row *row = &reclaim->rows[reclaim->row_count++];
     struct record record;
-    *row = (struct reclaim_row){.id = id};
+    *row = (struct reclaim_row){.read.id = id};
     row->bytes = header.size + payload_bytes;
     if (record_parse(header, &record)) {
         row->hash = index_hash(reclaim->engine->secret, record.key);
@@ -69,25 +66,14 @@ static void list_rows(struct dry_job *job, struct dry_store *store)
 static void read_rows(struct dry_job *job, struct dry_store *store)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    struct dry_read *reads = xcalloc(reclaim->row_count, sizeof *reads);
-    struct dry_read **pointers = xcalloc(reclaim->row_count, sizeof *pointers);
+    struct dry_read *reads[ROUND_ROWS];
     size_t count = 0;
     for (size_t i = 0; i < reclaim->row_count; i++) {
-        reads[i].id = reclaim->rows[i].id;
         if (reclaim->rows[i].live) {
-            pointers[count++] = &reads[i];
+            reads[count++] = &reclaim->rows[i].read;
         }
     }
-    store->ops->read_many(store, job->reader, pointers, count);
-    for (size_t i = 0; i < reclaim->row_count; i++) {
-        struct reclaim_row *row = &reclaim->rows[i];
-        row->result = reads[i].result;
-        row->data = reads[i].data;
-        row->header_bytes = reads[i].header_bytes;
-        row->payload_bytes = reads[i].payload_bytes;
-    }
-    free(pointers);
-    free(reads);
+    store->ops->read_many(store, job->reader, reads, count);
     job->result = DRY_OK;
 }
 
@@ -98,7 +84,7 @@ static void reclaim_end(struct engine *engine)
     struct reclaim *reclaim = engine->reclaim;
     engine->reclaim = NULL;
     for (size_t i = 0; reclaim != NULL && i < reclaim->row_count; i++) {
-        free(reclaim->rows[i].data);
+        free(reclaim->rows[i].read.data);
     }
     free(reclaim);
 }
@@ -113,7 +99,8 @@ static struct entry *live_entry(
     if (space == NULL) {
         return NULL;
     }
-    struct index_slot slot = index_find_id(&space->index, row->hash, row->id);
+    struct index_slot slot =
+        index_find_id(&space->index, row->hash, row->read.id);
     return slot.ref == NULL ? NULL : arena_at(&engine->arena, *slot.ref);
 }
 
@@ -124,19 +111,20 @@ static struct entry *live_entry(
 static bool move_row(struct engine *engine, const struct reclaim_row *row)
 {
     struct entry *entry = live_entry(engine, row);
+    const struct dry_read *read = &row->read;
     struct record record = {0};
     struct scratch scratch = {0};
     if (entry == NULL) {
         return true;
     }
-    if (row->result == DRY_IO || !row->live) {
+    if (read->result == DRY_IO || !row->live) {
         return false;
     }
-    bool good = row->result == DRY_OK &&
-                record_parse(bytes_of(row->data, row->header_bytes), &record);
+    bool good = read->result == DRY_OK &&
+                record_parse(bytes_of(read->data, read->header_bytes), &record);
     if (good && !record.payload_inline) {
         record.payload =
-            bytes_of(row->data + row->header_bytes, row->payload_bytes);
+            bytes_of(read->data + read->header_bytes, read->payload_bytes);
     }
     if (!good || !record_check_payload(&record, record.payload)) {
         record = (struct record){
@@ -174,7 +162,7 @@ static void finish_round(struct reclaim *reclaim)
     for (size_t i = 0; i < reclaim->row_count; i++) {
         const struct reclaim_row *row = &reclaim->rows[i];
         if (!move_row(engine, row)) {
-            keep_from = row->id;
+            keep_from = row->read.id;
             break;
         }
         log->removing_records++;

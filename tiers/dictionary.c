@@ -103,16 +103,6 @@ static bool publish(struct engine *engine, struct dictionary *dictionary)
     return true;
 }
 
-static void tell_damage(struct engine *engine, const char *name)
-{
-    char text[200];
-    snprintf(text, sizeof text,
-        "%s in the dry store in %s is damaged: values packed with it cannot be "
-        "read",
-        name, engine->options.path);
-    engine->options.log(engine->options.context, 3, text);
-}
-
 bool dictionaries_load(struct engine *engine, char *reason, size_t reason_size)
 {
     struct dictionaries *dictionaries = engine->dictionaries;
@@ -134,7 +124,10 @@ bool dictionaries_load(struct engine *engine, char *reason, size_t reason_size)
         dictionaries->count = dictionaries->saved = dictionary->id;
         if (!take_value(dictionary, value, size) ||
             !publish(engine, dictionary)) {
-            tell_damage(engine, dictionary->name);
+            engine_tell(engine, 3,
+                "%s in the dry store in %s is damaged: values packed with it "
+                "cannot be read",
+                dictionary->name, engine->options.path);
             dictionary_destroy(engine, dictionary);
         }
     }

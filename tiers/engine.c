@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -58,6 +59,16 @@ uint32_t access_next(struct engine *engine, uint32_t access)
         count++;
     }
     return now << ACCESS_FREQUENCY_BITS | count;
+}
+
+void engine_tell(struct engine *engine, int level, const char *format, ...)
+{
+    char line[ENGINE_LINE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    engine->options.log(engine->options.context, level, line);
 }
 
 static void create_databases(struct engine *engine)

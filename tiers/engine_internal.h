@@ -539,6 +539,11 @@ void engine_drop_value(struct engine *engine, struct value *value);
 struct bytes entry_payload(const struct entry *entry, struct scratch *scratch);
 char *engine_scratch(struct engine *engine, size_t size);
 uint64_t engine_mono_us(void);
+/* A line for the caller's log, of at most ENGINE_LINE_BYTES; `level` as
+ * engine_options.log wants it. */
+#define ENGINE_LINE_BYTES 400
+void engine_tell(struct engine *engine, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 uint64_t engine_random(struct engine *engine);
 
 void waiters_add(struct waiter_list *list, struct engine_waiter *waiter);

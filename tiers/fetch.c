@@ -4,7 +4,6 @@
  * reads, and checks the sums. What arrives is installed in cold if the entry
  * is still dry and still has that record's id; whoever waits is called in
  * either case, and looks again. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <uthash.h>
 
@@ -219,15 +218,13 @@ void fetch_retry_turn(struct engine *engine)
 static void report_damage(struct fetch *fetch, enum dry_result result)
 {
     struct engine *engine = fetch->engine;
-    char text[200];
-    snprintf(text, sizeof text,
-        "Record %llu of the dry store in %s cannot be read: %s",
-        (unsigned long long)fetch->id, engine->options.path,
-        dry_result_text(result));
     engine->counters.fetch_errors++;
     if (engine->now_ms - engine->damage_told_ms >= DAMAGE_TOLD_MS) {
         engine->damage_told_ms = engine->now_ms;
-        engine->options.log(engine->options.context, 3, text);
+        engine_tell(engine, 3,
+            "Record %llu of the dry store in %s cannot be read: %s",
+            (unsigned long long)fetch->id, engine->options.path,
+            dry_result_text(result));
     }
 }
 

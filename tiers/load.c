@@ -186,11 +186,9 @@ static bool on_row(
 
 static void report_damage(struct engine *engine, uint64_t damaged)
 {
-    char text[160];
-    snprintf(text, sizeof text,
+    engine_tell(engine, 3,
         "%llu damaged headers in the dry store in %s were passed over",
         (unsigned long long)damaged, engine->options.path);
-    engine->options.log(engine->options.context, 3, text);
 }
 
 bool engine_load(struct engine *engine, int64_t now_ms, unsigned budget_ms,

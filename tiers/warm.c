@@ -2,8 +2,6 @@
  * back in the background. See warm.h. */
 #include "tiers/warm.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "tiers/engine_internal.h"
@@ -24,17 +22,6 @@ struct warm_fetch {
     size_t bytes;
     struct warm_item item;
 };
-
-static __attribute__((format(printf, 3, 4))) void tell(
-    struct engine *engine, int level, const char *format, ...)
-{
-    char text[400];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    engine->options.log(engine->options.context, level, text);
-}
 
 /* ---- remembering ---- */
 
@@ -112,7 +99,7 @@ static void end_walk(struct engine *engine)
     bool good = warm_write_end(engine->warm.writing);
     engine->warm.writing = NULL;
     if (!good) {
-        tell(engine, 3, "The list of warm keys in %s cannot be written",
+        engine_tell(engine, 3, "The list of warm keys in %s cannot be written",
             engine->options.path);
     }
 }
@@ -148,7 +135,7 @@ void engine_keep_warm(struct engine *engine, int64_t now_ms)
 static void end_fetching(struct engine *engine)
 {
     struct warm *warm = &engine->warm;
-    tell(engine, 2, "%llu keys are warm again",
+    engine_tell(engine, 2, "%llu keys are warm again",
         (unsigned long long)warm->fetched);
     free(warm->items);
     free(warm->fetches);
@@ -175,18 +162,19 @@ void warm_was_read(struct engine *engine)
     const char *path = engine->options.path;
     switch (warm_read_end(warm->reading, &warm->items, &warm->count)) {
     case WARM_READ:
-        tell(engine, 2, "%llu keys were in memory when %s/warm was written",
+        engine_tell(engine, 2,
+            "%llu keys were in memory when %s/warm was written",
             (unsigned long long)warm->count, path);
         break;
     case WARM_ABSENT:
-        tell(engine, 2, "Starting cold: there is no %s/warm", path);
+        engine_tell(engine, 2, "Starting cold: there is no %s/warm", path);
         break;
     case WARM_DAMAGED:
-        tell(engine, 3, "Starting cold: %s/warm is damaged", path);
+        engine_tell(engine, 3, "Starting cold: %s/warm is damaged", path);
         break;
     case WARM_TOO_LARGE:
-        tell(engine, 3, "Starting cold: %s/warm is too large for maxmemory",
-            path);
+        engine_tell(engine, 3,
+            "Starting cold: %s/warm is too large for maxmemory", path);
         break;
     }
     warm->reading = NULL;

@@ -30,6 +30,12 @@ size_t varint_write(char *out, uint64_t value);
 /* The position behind the varint, or NULL when it does not end before `end`
  * or is not the shortest form. */
 const char *varint_read(const char *at, const char *end, uint64_t *value);
+/* The same for who reads on after a failure: NULL goes through. */
+static inline const char *varint_read_on(
+    const char *at, const char *end, uint64_t *value)
+{
+    return at == NULL ? NULL : varint_read(at, end, value);
+}
 size_t varint_size(uint64_t value);
 
 /* Writes the element for `text` to `out` (ELEMENT_BOUND bytes); its size. */

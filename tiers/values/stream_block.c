@@ -48,12 +48,6 @@ const char *stream_block_read(const struct stream_block *block, const char *at,
 
 /* ---- checking: NULL goes through ---- */
 
-static const char *check_number(
-    const char *at, const char *end, uint64_t *value)
-{
-    return at == NULL ? NULL : varint_read(at, end, value);
-}
-
 static const char *check_elements(
     const char *at, const char *end, uint64_t count)
 {
@@ -67,9 +61,9 @@ static const char *check_entry(
     const struct stream_block *block, const char *at, struct stream_id *last)
 {
     uint64_t ms = 0, seq = 0, words = 0;
-    at = check_number(at, block->end, &ms);
-    at = check_number(at, block->end, &seq);
-    at = check_number(at, block->end, &words);
+    at = varint_read_on(at, block->end, &ms);
+    at = varint_read_on(at, block->end, &seq);
+    at = varint_read_on(at, block->end, &words);
     struct stream_id id = {
         block->base.ms + ms, ms == 0 ? block->base.seq + seq : seq};
     if (at == NULL || words % 2 != 0 || id.ms < block->base.ms ||
@@ -81,28 +75,28 @@ static const char *check_entry(
         at, block->end, words > 0 ? words : block->name_count);
 }
 
-bool stream_block_check(struct bytes item, struct stream_id *last)
+unsigned stream_block_check(struct bytes item, struct stream_id *last)
 {
     struct stream_block block = {
         .base = stream_id_read(item.data), .end = item.data + item.size};
     uint64_t head = 0;
     const char *at =
-        check_number(item.data + STREAM_ID_BYTES, block.end, &head);
+        varint_read_on(item.data + STREAM_ID_BYTES, block.end, &head);
     /* A text, not an integer. */
     if (at == NULL || (head & 1) != 0 || at == block.end ||
         stream_id_compare(block.base, *last) < 0) {
-        return false;
+        return 0;
     }
     block.count = (unsigned char)*at;
-    at = check_number(at + 1, block.end, &block.name_count);
+    at = varint_read_on(at + 1, block.end, &block.name_count);
     at = check_elements(at, block.end, block.name_count);
-    if (block.count == 0 || block.count > STREAM_BLOCK_ENTRIES) {
-        return false;
+    if (block.count > STREAM_BLOCK_ENTRIES) {
+        return 0;
     }
     for (unsigned i = 0; at != NULL && i < block.count; i++) {
         at = check_entry(&block, at, last);
     }
-    return at == block.end;
+    return at == block.end ? block.count : 0;
 }
 
 /* ---- writing ---- */

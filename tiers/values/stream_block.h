@@ -48,9 +48,9 @@ void stream_block_open(struct bytes item, struct stream_block *block);
 /* The entry that begins at `at`; the position behind it. */
 const char *stream_block_read(const struct stream_block *block, const char *at,
     struct stream_block_entry *entry);
-/* Whether an item that shape_item_check has let pass is a block with all ids
- * above `*last`, which then is the last one. */
-bool stream_block_check(struct bytes item, struct stream_id *last);
+/* How many entries an item has that shape_item_check has let pass; 0: it is no
+ * block with all ids above `*last`, which then is the last one. */
+unsigned stream_block_check(struct bytes item, struct stream_id *last);
 
 /* Writes an item of one entry (`out` has room for stream_block_bound); its
  * size. `words` alternate names and values; an even count, not 0. */

@@ -284,12 +284,11 @@ static bool blocks_are_sound(struct value *value)
     uint64_t entries = 0;
     tree_at(&value->items, 0, &at);
     while (!tree_cursor_at_end(&at)) {
-        struct stream_block block;
-        if (!stream_block_check(tree_item(&at), &last)) {
+        unsigned count = stream_block_check(tree_item(&at), &last);
+        if (count == 0) {
             return false;
         }
-        stream_block_open(tree_item(&at), &block);
-        entries += block.count;
+        entries += count;
         tree_next(&at);
     }
     value->stream->length = entries;

@@ -97,12 +97,6 @@ static const char *read_id(
     return at + STREAM_ID_BYTES;
 }
 
-static const char *read_number(
-    const char *at, const char *end, uint64_t *number)
-{
-    return at == NULL ? NULL : varint_read(at, end, number);
-}
-
 static const char *read_name(
     const char *at, const char *end, struct element *name)
 {
@@ -119,8 +113,8 @@ static const char *decode_consumer(struct stream *stream,
     struct element name;
     uint64_t number = 0, seen_ms = 0;
     at = read_name(at, end, &name);
-    at = read_number(at, end, &number);
-    at = read_number(at, end, &seen_ms);
+    at = varint_read_on(at, end, &number);
+    at = varint_read_on(at, end, &seen_ms);
     if (at == NULL || number >= group->next_consumer ||
         stream_consumer_by_number(group, number) != NULL ||
         stream_consumer_find(group, element_text(&name)) != NULL) {
@@ -155,7 +149,7 @@ static const char *decode_pending(
     struct stream_group *group, const char *at, const char *end)
 {
     uint64_t count = 0;
-    at = read_number(at, end, &count);
+    at = varint_read_on(at, end, &count);
     for (uint64_t i = 0; at != NULL && i < count; i++) {
         const char *next = shape_item_check(group->pending.shape, at, end);
         if (next == NULL) {
@@ -182,9 +176,9 @@ static const char *decode_group(
     uint64_t entries_read = 0, next = 0, consumers = 0;
     at = read_name(at, end, &name);
     at = read_id(at, end, &last_id);
-    at = read_number(at, end, &entries_read);
-    at = read_number(at, end, &next);
-    at = read_number(at, end, &consumers);
+    at = varint_read_on(at, end, &entries_read);
+    at = varint_read_on(at, end, &next);
+    at = varint_read_on(at, end, &consumers);
     if (at == NULL || stream_group_find(stream, element_text(&name)) != NULL) {
         return NULL;
     }
@@ -203,8 +197,8 @@ const char *stream_decode(
     uint64_t groups = 0;
     at = read_id(at, end, &stream->last_id);
     at = read_id(at, end, &stream->max_deleted_id);
-    at = read_number(at, end, &stream->entries_added);
-    at = read_number(at, end, &groups);
+    at = varint_read_on(at, end, &stream->entries_added);
+    at = varint_read_on(at, end, &groups);
     for (uint64_t i = 0; at != NULL && i < groups; i++) {
         at = decode_group(stream, at, end);
     }

@@ -272,10 +272,8 @@ int lmdb_env_create(struct lmdb *store)
     if (access(store->place.data_path, F_OK) == 0) {
         return MDB_SUCCESS;
     }
-    size_t size = strlen(store->place.path) + sizeof "/new/data.mdb";
-    char *directory = xmalloc(size), *file = xmalloc(size);
-    snprintf(directory, size, "%s/new", store->place.path);
-    snprintf(file, size, "%s/new/data.mdb", store->place.path);
+    char *directory = place_path(&store->place, "new");
+    char *file = place_path(&store->place, "new/data.mdb");
     bool ready = (mkdir(directory, 0700) == 0 || errno == EEXIST) &&
                  (unlink(file) == 0 || errno == ENOENT);
     int rc = ready ? create_in(directory) : errno;

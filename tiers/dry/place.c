@@ -67,9 +67,14 @@ static bool sync_directory(const char *path)
     return synced;
 }
 
+char *place_path(const struct place *place, const char *name)
+{
+    return join(place->path, name);
+}
+
 bool place_sync_names(const struct place *place)
 {
-    char *parent = join(place->path, "..");
+    char *parent = place_path(place, "..");
     bool synced = sync_directory(place->path) && sync_directory(parent);
     int error = errno;
     free(parent);

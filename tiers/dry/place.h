@@ -20,6 +20,8 @@ struct place {
  * and `reason` says why. `data_name` is the data file's name in it. */
 enum dry_result place_open(struct place *place, const char *path,
     const char *data_name, char *reason, size_t reason_size);
+/* The path of `name` in the directory; heap. */
+char *place_path(const struct place *place, const char *name);
 /* Makes the names in the directory durable, and its own; false with errno set.
  * A file whose name is not on disk is lost with all that was synced in it. */
 bool place_sync_names(const struct place *place);

@@ -91,8 +91,7 @@ static void insert_errors(struct conn *conn, struct segment *previous,
         stats_count_error(&server->stats, "MISCONF");
     }
     errors->size = size;
-    conn->output_bytes += size;
-    server->queued_output_bytes += size;
+    conn_count_queued(conn, size);
 }
 
 static void replace_unsynced(struct conn *conn, struct bytes error)

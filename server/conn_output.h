@@ -18,9 +18,11 @@ struct segment {
 };
 
 /* A segment of its own for `size` bytes behind `previous` (NULL: at the
- * beginning), empty and not counted yet. */
+ * beginning), empty and not counted yet (conn_count_queued). */
 struct segment *conn_insert_segment(
     struct conn *conn, struct segment *previous, size_t size);
+/* So many bytes more are queued. */
+void conn_count_queued(struct conn *conn, size_t size);
 /* Takes out the segment behind `previous` (NULL: the first). */
 void conn_remove_segment(struct conn *conn, struct segment *previous);
 /* Queues the bytes from `from` up to `to` of what the reply holds; blobs lie

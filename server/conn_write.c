@@ -28,25 +28,22 @@ struct writer {
 
 /* ---- the queue ---- */
 
-static void add_segment(struct conn *conn, struct segment *segment)
+struct segment *conn_insert_segment(
+    struct conn *conn, struct segment *previous, size_t size)
 {
-    if (conn->output_last != NULL) {
-        conn->output_last->next = segment;
-    } else {
-        conn->output_first = segment;
+    struct segment *segment = xmalloc(sizeof(*segment) + size);
+    *segment = (struct segment){.capacity = size};
+    struct segment **link =
+        previous != NULL ? &previous->next : &conn->output_first;
+    segment->next = *link;
+    *link = segment;
+    if (segment->next == NULL) {
+        conn->output_last = segment;
     }
-    conn->output_last = segment;
-}
-
-static struct segment *create_segment(struct conn *conn, size_t capacity)
-{
-    struct segment *segment = xmalloc(sizeof(*segment) + capacity);
-    *segment = (struct segment){.capacity = capacity};
-    add_segment(conn, segment);
     return segment;
 }
 
-static void count_queued(struct conn *conn, size_t size)
+void conn_count_queued(struct conn *conn, size_t size)
 {
     conn->output_bytes += size;
     conn->server->queued_output_bytes += size;
@@ -64,7 +61,7 @@ static size_t next_capacity(const struct segment *last)
 static void queue_bytes(struct conn *conn, struct bytes bytes)
 {
     struct segment *last = conn->output_last;
-    count_queued(conn, bytes.size);
+    conn_count_queued(conn, bytes.size);
     if (last != NULL && last->blob == NULL && last->capacity > last->size) {
         size_t room = last->capacity - last->size;
         size_t size = bytes.size < room ? bytes.size : room;
@@ -74,7 +71,8 @@ static void queue_bytes(struct conn *conn, struct bytes bytes)
     }
     if (bytes.size > 0) {
         size_t usual = next_capacity(last);
-        last = create_segment(conn, bytes.size > usual ? bytes.size : usual);
+        last = conn_insert_segment(
+            conn, last, bytes.size > usual ? bytes.size : usual);
         memcpy(last->bytes, bytes.data, bytes.size);
         last->size = bytes.size;
     }
@@ -82,57 +80,22 @@ static void queue_bytes(struct conn *conn, struct bytes bytes)
 
 static void queue_blob(struct conn *conn, struct blob *blob, size_t start)
 {
-    struct segment *segment = create_segment(conn, 0);
+    struct segment *segment = conn_insert_segment(conn, conn->output_last, 0);
     segment->blob = blob_ref(blob);
     segment->start = start;
     segment->size = blob->size;
-    count_queued(conn, blob->size - start);
+    conn_count_queued(conn, blob->size - start);
     conn->server->queued_blob_bytes += blob->size - start;
 }
 
-static void free_segment(struct segment *segment)
-{
-    blob_unref(segment->blob);
-    free(segment);
-}
-
-static void consume(struct conn *conn, size_t size)
+static void count_unqueued(
+    struct conn *conn, const struct segment *segment, size_t size)
 {
     conn->output_bytes -= size;
     conn->server->queued_output_bytes -= size;
-    while (size > 0) {
-        struct segment *first = conn->output_first;
-        check(first != NULL);
-        size_t left = first->size - first->start;
-        if (first->blob != NULL) {
-            conn->server->queued_blob_bytes -= size < left ? size : left;
-        }
-        if (size < left) {
-            first->start += size;
-            return;
-        }
-        size -= left;
-        conn->output_first = first->next;
-        if (first->next == NULL) {
-            conn->output_last = NULL;
-        }
-        free_segment(first);
+    if (segment->blob != NULL) {
+        conn->server->queued_blob_bytes -= size;
     }
-}
-
-struct segment *conn_insert_segment(
-    struct conn *conn, struct segment *previous, size_t size)
-{
-    struct segment *segment = xmalloc(sizeof(*segment) + size);
-    *segment = (struct segment){.capacity = size};
-    struct segment **link =
-        previous != NULL ? &previous->next : &conn->output_first;
-    segment->next = *link;
-    *link = segment;
-    if (segment->next == NULL) {
-        conn->output_last = segment;
-    }
-    return segment;
 }
 
 void conn_remove_segment(struct conn *conn, struct segment *previous)
@@ -140,17 +103,29 @@ void conn_remove_segment(struct conn *conn, struct segment *previous)
     struct segment **link =
         previous != NULL ? &previous->next : &conn->output_first;
     struct segment *segment = *link;
-    size_t left = segment->size - segment->start;
     *link = segment->next;
     if (segment->next == NULL) {
         conn->output_last = previous;
     }
-    conn->output_bytes -= left;
-    conn->server->queued_output_bytes -= left;
-    if (segment->blob != NULL) {
-        conn->server->queued_blob_bytes -= left;
+    count_unqueued(conn, segment, segment->size - segment->start);
+    blob_unref(segment->blob);
+    free(segment);
+}
+
+static void consume(struct conn *conn, size_t size)
+{
+    while (size > 0) {
+        struct segment *first = conn->output_first;
+        check(first != NULL);
+        size_t left = first->size - first->start;
+        if (size < left) {
+            count_unqueued(conn, first, size);
+            first->start += size;
+            return;
+        }
+        size -= left;
+        conn_remove_segment(conn, NULL);
     }
-    free_segment(segment);
 }
 
 void conn_free_output(struct conn *conn)

@@ -28,7 +28,7 @@ struct latency;
 struct pubsub;
 struct tracking;
 struct keyspace_note;
-struct unsynced_run; /* conn_write.c */
+struct unsynced_run; /* conn_held.c */
 struct listener;     /* listen.h */
 
 #define ANSWERS_MAX 256
@@ -100,7 +100,7 @@ struct server {
     size_t running_start;
     struct reply pushes;
     bool running_unsynced;
-    /* Such replies at the end of `reply`: conn_write.c. */
+    /* Such replies at the end of `reply`: conn_held.c. */
     struct unsynced_run *unsynced;
     unsigned unsynced_count, unsynced_capacity;
     char *read_buffer;       /* READ_BUFFER_BYTES, never zeroed */

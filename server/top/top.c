@@ -2,7 +2,6 @@
  * Varnish. Asks for INFO again and again and shows what has changed. */
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server/top/top_link.h"
@@ -60,20 +59,13 @@ static int print_once(struct top *top)
     return 0;
 }
 
-static double monotonic_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* Until it is time for the next look. False: the user has had enough. */
 static bool wait_for_time(
     struct top *top, struct top_screen *screen, double until_s)
 {
     for (;;) {
         top_screen_draw(screen, &top->page);
-        double left_s = until_s - monotonic_s();
+        double left_s = until_s - top_now_s();
         if (left_s <= 0) {
             return true;
         }
@@ -99,7 +91,7 @@ static int show(struct top *top)
     }
     double next_s;
     do {
-        next_s = monotonic_s() + top->link.options->interval_s;
+        next_s = top_now_s() + top->link.options->interval_s;
         look(top);
         fill(top);
     } while (wait_for_time(top, &screen, next_s));

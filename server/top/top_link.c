@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* To connect, and for each answer. */
 #define TIMEOUT_S 1
@@ -87,13 +86,6 @@ static bool connect_server(struct top_link *link)
     return authenticate(link);
 }
 
-static double monotonic_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 bool top_link_look(struct top_link *link, struct top_sample *sample)
 {
     const char *words[] = {
@@ -116,7 +108,7 @@ bool top_link_look(struct top_link *link, struct top_sample *sample)
         return false;
     }
     top_sample_finish(sample);
-    *sample = (struct top_sample){.text = text, .at_s = monotonic_s()};
+    *sample = (struct top_sample){.text = text, .at_s = top_now_s()};
     link->error[0] = '\0';
     return true;
 }

@@ -8,8 +8,11 @@
 
 struct top_sample {
     char *text;  /* heap; NULL: nothing yet */
-    double at_s; /* monotonic */
+    double at_s; /* as top_now_s */
 };
+
+/* Monotonic. */
+double top_now_s(void);
 
 void top_sample_finish(struct top_sample *sample);
 

@@ -10,6 +10,7 @@ import pathlib
 import struct
 
 SECTOR = 512
+PAGE = 4096
 HEAD = struct.Struct("=5Q")
 # As in recorder.c.
 (MKDIR, CREATE, RENAME, UNLINK, WRITE, RESIZE, SYNC, SYNCED, WRITTEN, MAPPED,
@@ -77,6 +78,20 @@ class Content:
         with open(path, "wb") as file:
             file.write(self.data)
             file.truncate(self.size)
+
+    def stages(self, change):
+        """What it is before a change, while the kernel makes it, which it does
+        a page at a time, and after it."""
+        yield self
+        if change.kind == WRITE:
+            begin, size = change.offset, len(change.data)
+            for end in range(begin - begin % PAGE + PAGE, begin + size, PAGE):
+                part = self.copy()
+                part.write(begin, change.data[:end - begin])
+                yield part
+        whole = self.copy()
+        whole.apply(change)
+        yield whole
 
     def same(self, path):
         data = pathlib.Path(path).read_bytes()
@@ -232,11 +247,20 @@ class Record:
         for name, file in self.final_names(len(self.names)).items():
             if file is None or name.endswith(NOT_KEPT):
                 continue
+            path = pathlib.Path(directory) / name
             content = self.before.get(file, Content()).copy()
-            for change in self.files.get(file, []):
+            changes = self.files.get(file, [])
+            # Noted before it is made: the last event of all may be one that
+            # the kill came before, or came upon.
+            last = changes[-1:] if self.is_last_event(changes[-1:]) else []
+            for change in changes[:len(changes) - len(last)]:
                 content.apply(change)
-            assert content.same(pathlib.Path(directory) / name), (
+            stages = content.stages(last[0]) if last else [content]
+            assert any(stage.same(path) for stage in stages), (
                 "%s was written unseen" % name)
+
+    def is_last_event(self, changes):
+        return bool(changes) and changes[0].event == len(self.times) - 1
 
 
 def parent(names):

@@ -393,44 +393,36 @@ MMAP(mmap64)
 
 /* ---- names ---- */
 
-int mkdir(const char *path, mode_t mode)
+/* A call that makes or removes what `path` names; `mode` is for those that
+ * want one. */
+static int change_name(long call, const char *path, mode_t mode, enum kind kind)
 {
     char memory[2 * PATH_MAX];
     const char *name = name_at(path, memory, sizeof memory);
     pthread_mutex_lock(&mutex);
-    int rc = (int)syscall(SYS_mkdir, path, mode);
+    int rc = (int)syscall(call, path, mode);
     int error = errno;
     if (rc == 0 && name != NULL) {
-        note(KIND_MKDIR, 0, 0, name, strlen(name));
+        note(kind, 0, 0, name, strlen(name));
     }
     pthread_mutex_unlock(&mutex);
     errno = error;
     return rc;
 }
 
-static int remove_any(const char *path, long call)
+int mkdir(const char *path, mode_t mode)
 {
-    char memory[2 * PATH_MAX];
-    const char *name = name_at(path, memory, sizeof memory);
-    pthread_mutex_lock(&mutex);
-    int rc = (int)syscall(call, path);
-    int error = errno;
-    if (rc == 0 && name != NULL) {
-        note(KIND_UNLINK, 0, 0, name, strlen(name));
-    }
-    pthread_mutex_unlock(&mutex);
-    errno = error;
-    return rc;
+    return change_name(SYS_mkdir, path, mode, KIND_MKDIR);
 }
 
 int unlink(const char *path)
 {
-    return remove_any(path, SYS_unlink);
+    return change_name(SYS_unlink, path, 0, KIND_UNLINK);
 }
 
 int rmdir(const char *path)
 {
-    return remove_any(path, SYS_rmdir);
+    return change_name(SYS_rmdir, path, 0, KIND_UNLINK);
 }
 
 int rename(const char *old, const char *new)

@@ -6,11 +6,10 @@ policy.overwrite policy.lookup policy.idle."""
 import os
 import shutil
 import statistics
-import threading
 import time
 
 from case_spill import CGROUP_BYTES, KEYS as SPILL_KEYS, MAXMEMORY, scaled_bytes
-from harness import Cgroup, Instructions, Server, Settings
+from harness import Cgroup, Instructions, Server, Settings, Watcher
 from harness import at_least, at_most, describe, fill, finish_load, in_order
 from harness import load, ratios, say, scaled, simulate, start_load
 
@@ -256,29 +255,19 @@ OVERWRITE_WARM_SECONDS, OVERWRITE_SECONDS = 120, 60
 OVERWRITE_VALUE, KEY_BYTES = 1024, 16
 
 
-class DiskUse:
+class DiskUse(Watcher):
     """Bytes that a directory's files take, once a second."""
 
     def __init__(self, directory):
+        super().__init__(self.measure, 1)
         self.directory, self.taken = directory, []
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self.run)
 
-    def run(self):
-        while not self.done.wait(1):
-            total = 0
-            for folder, _, names in os.walk(self.directory):
-                for name in names:
-                    total += os.stat(os.path.join(folder, name)).st_blocks * 512
-            self.taken.append(total)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done.set()
-        self.thread.join()
+    def measure(self):
+        total = 0
+        for folder, _, names in os.walk(self.directory):
+            for name in names:
+                total += os.stat(os.path.join(folder, name)).st_blocks * 512
+        self.taken.append(total)
 
 
 def overwrite_for(server, keys, seconds, seed):

@@ -302,21 +302,17 @@ class Instructions(Server):
         raise RuntimeError("callgrind wrote nothing")
 
 
-class Sampler:
-    """The largest `field` of a server's memory while it is entered."""
+class Watcher:
+    """Looks at something again and again while it is entered."""
 
-    def __init__(self, server, field="RssAnon"):
-        self.server, self.field, self.most = server, field, 0
+    def __init__(self, look, seconds):
+        self.look, self.seconds = look, seconds
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.run)
 
     def run(self):
-        while not self.done.is_set():
-            try:
-                self.most = max(self.most, self.server.memory(self.field))
-            except OSError:
-                pass
-            self.done.wait(0.02)
+        while not self.done.wait(self.seconds):
+            self.look()
 
     def __enter__(self):
         self.thread.start()
@@ -325,6 +321,20 @@ class Sampler:
     def __exit__(self, *_):
         self.done.set()
         self.thread.join()
+
+
+class Sampler(Watcher):
+    """The largest `field` of a server's memory while it is entered."""
+
+    def __init__(self, server, field="RssAnon"):
+        super().__init__(self.sample, 0.02)
+        self.server, self.field, self.most = server, field, 0
+
+    def sample(self):
+        try:
+            self.most = max(self.most, self.server.memory(self.field))
+        except OSError:
+            pass
 
 
 class Cgroup:

@@ -196,10 +196,15 @@ class Crowd:
                 return None
         return play.SILENT
 
-    def served(self, asleep):
-        """{who: reply} of those who have been served."""
+    def served(self, asleep, least=0):
+        """{who: reply} of those who have been served, when they are so many:
+        a value that has to be read from disk for it takes its time."""
+        limit = time.monotonic() + 10 * patience()
         gone = len(asleep) - self.waiting()
-        found, limit = set(), time.monotonic() + 10 * patience()
+        while gone < least and time.monotonic() < limit:
+            time.sleep(0.002)
+            gone = len(asleep) - self.waiting()
+        found = set()
         while len(found) < gone and time.monotonic() < limit:
             found |= set(self.arrived(sorted(asleep - found), 0.1))
         return {who: self.people[who].read_reply() for who in sorted(found)}
@@ -303,7 +308,8 @@ class Player:
     def wake(self, index, asleep, ours, theirs):
         if not asleep:
             return None
-        mine, other = ours.served(set(asleep)), theirs.served(set(asleep))
+        other = theirs.served(set(asleep))
+        mine = ours.served(set(asleep), len(other))
         for who in set(mine) | set(other):
             words = asleep.pop(who)
             pair = [served.get(who, b"(it waits)") for served in (mine, other)]

@@ -77,13 +77,20 @@ static inline size_t write_key(
     return element_write(out, bytes_of(text, size));
 }
 
+/* No item of this breed has more bytes: every element may be a large value. */
+static inline size_t item_bytes_most(const struct breed *breed)
+{
+    return 1024 +
+           breed->shape.elements * ELEMENT_BOUND(breed->value_most * 100);
+}
+
 /* Key number `key` with some value. Equal keys have equal hashes and equal
  * fixed parts where those order the items. */
 static inline struct item make_item(
     const struct breed *breed, uint64_t key, uint64_t *random)
 {
     const struct shape *shape = &breed->shape;
-    struct item item = {.data = xmalloc(1024 + breed->value_most * 101)};
+    struct item item = {.data = xmalloc(item_bytes_most(breed))};
     uint64_t mixed = (key + 1) * UINT64_C(0x9e3779b97f4a7c15);
     mixed ^= mixed >> 29;
     item.hash = breed->hashes > 0 ? (uint32_t)(mixed % breed->hashes) *

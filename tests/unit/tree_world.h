@@ -207,7 +207,7 @@ static inline void replace_at(struct world *world, size_t at)
     if (ordered(world)) {
         key = (size_t)(element_skip(item->data + key) - item->data);
     }
-    char *data = xmalloc(key + 1024 + world->breed->value_most * 101);
+    char *data = xmalloc(key + item_bytes_most(world->breed));
     memcpy(data, item->data, key);
     item->size = key + write_value(data + key, world->breed, &world->random);
     free(item->data);

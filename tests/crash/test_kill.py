@@ -5,13 +5,13 @@
 LARDER_SEED=N    the same choices again (the moments depend on the machine)
 """
 
-import os
 import random
 import time
 
 import pytest
 
 from crash import ledger
+from support import seed
 from support.server import PATIENCE
 
 WRITERS = 4
@@ -21,10 +21,8 @@ class Crashes:
     """Rounds of writing, killing, starting and comparing."""
 
     def __init__(self, start_larder, name, memory, *config):
-        seed = os.environ.get("LARDER_SEED")
-        self.seed = int(seed) if seed else random.SystemRandom().getrandbits(32)
-        print("LARDER_SEED=%d (%s)" % (self.seed, name))
-        self.random = random.Random(self.seed)
+        self.seed = seed.take(name)
+        self.random = random.Random("%s %s" % (self.seed, name))
         self.server = start_larder("maxmemory " + memory, *config)
         self.states = [{} for _ in range(WRITERS)]
         self.next_seqs = [0] * WRITERS
@@ -86,7 +84,7 @@ class Crashes:
             try:
                 compare(writers, states, killed)
             except AssertionError as error:
-                raise AssertionError("LARDER_SEED=%d, kill %d:\n%s" % (
+                raise AssertionError("LARDER_SEED=%s, kill %d:\n%s" % (
                     self.seed, self.kills, error)) from None
             self.operations += sum(len(w.operations) for w in writers)
             self.survived += sum(len(state) for state in states)

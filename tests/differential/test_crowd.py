@@ -1,21 +1,15 @@
 """Several connections at once (crowd.py) to larder and to redis-server, and
-one program in every tier (everywhere.py). LARDER_TEST_SEED=n plays the same
+one program in every tier (everywhere.py). LARDER_SEED=n plays the same
 programs again."""
-
-import os
-import random
 
 import pytest
 
 from differential import crowd, everywhere, run
+from support import seed
 from support.server import larder as make_larder
 
 LARDER_CONFIG, ORACLE_CONFIG = run.LARDER_CONFIG, run.CONFIG
 OPERATIONS = 1000
-
-
-def seed_of():
-    return os.environ.get("LARDER_TEST_SEED", str(random.randrange(10**9)))
 
 
 def told(operation):
@@ -26,16 +20,15 @@ def told(operation):
 
 
 def test_several_connections(larder, oracle, seconds):
-    seed = seed_of()
-    print("LARDER_TEST_SEED=%s" % seed)
+    chosen = seed.take("crowd")
     player = crowd.Player(larder, oracle)
     for number in crowd.rounds(player, 15000, seconds):
-        program = crowd.program_of(seed, number, OPERATIONS)
+        program = crowd.program_of(chosen, number, OPERATIONS)
         difference = player.play(program)
         if difference is not None:
             pytest.fail(run.shortest(
                 player.play, told, program[:difference.index + 1], difference,
-                "LARDER_TEST_SEED=%s, round %d" % (seed, number)),
+                "LARDER_SEED=%s, round %d" % (chosen, number)),
                 pytrace=False)
     # There was something to see.
     assert player.moved > 300 and player.slept > 50 and player.executed > 200
@@ -52,17 +45,16 @@ def places():
 
 
 def test_the_same_in_every_tier(places, seconds):
-    seed = seed_of()
-    print("LARDER_TEST_SEED=%s" % seed)
+    chosen = seed.take("everywhere")
     player = everywhere.Player(places)
     for number in crowd.rounds(player, 10000, seconds):
-        program = everywhere.program_of(seed, number, OPERATIONS)
+        program = everywhere.program_of(chosen, number, OPERATIONS)
         difference = player.play(program, number)
         if difference is not None:
             pytest.fail(run.shortest(
                 lambda shorter: player.play(shorter, number), run.line,
                 program, difference,
-                "LARDER_TEST_SEED=%s, round %d" % (seed, number)),
+                "LARDER_SEED=%s, round %d" % (chosen, number)),
                 pytrace=False)
     player.close()
     for place in player.places:

@@ -5,14 +5,13 @@ a key is linearizable, and transactions have an order.
 LARDER_SEED=N    the same commands again (their order depends on the machine)
 """
 
-import os
-import random
 import time
 
 import pytest
 
 from histories import append, linear
 from histories.clients import Clients
+from support import seed
 from support.resp import decode, encode
 
 LARDER_CONFIG = ["maxmemory 24mb"]
@@ -26,12 +25,6 @@ COMMANDS = {
               b"DEL", b"EXISTS"],
 }
 KEYS = [kind + b":%d" % n for kind in COMMANDS for n in range(2)]
-
-
-def new_random(name):
-    seed = os.environ.get("LARDER_SEED") or random.randrange(2**32)
-    print("LARDER_SEED=%s (%s)" % (seed, name))
-    return random.Random("%s %s" % (seed, name))
 
 
 def mover(chance, keys):
@@ -86,7 +79,7 @@ def shown(call):
 
 @pytest.mark.parametrize("count", [8, 24, 64])
 def test_every_key_is_linearizable(larder, count, seconds):
-    chance = new_random("keys, %d clients" % count)
+    chance = seed.chance("keys, %d clients" % count)
     with larder.connect() as connection:
         connection.command("FLUSHALL")
     clients = Clients(larder, count, mover(chance, KEYS))
@@ -162,7 +155,7 @@ class Transactions:
 
 @pytest.mark.parametrize("count", [8, 64])
 def test_transactions_have_an_order(larder, count, seconds):
-    chance = new_random("transactions, %d clients" % count)
+    chance = seed.chance("transactions, %d clients" % count)
     until, rounds = time.monotonic() + seconds / 5, 0
     while time.monotonic() < until or rounds < 1:
         rounds += 1

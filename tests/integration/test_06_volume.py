@@ -1,7 +1,6 @@
 """A great deal of everything, and garbage: connections, pipelines, huge values,
 clients that do not read, mutated input. Also run on the sanitized build."""
 
-import os
 import random
 import socket
 import threading
@@ -9,6 +8,7 @@ import time
 
 import pytest
 
+from support import seed
 from support.bad_input import INPUTS
 from support.hostile import dry, reset, settled
 from support.resp import encode
@@ -179,9 +179,7 @@ FORBIDDEN = (b"shutdown", b"debug", b"config", b"pause", b"monitor")
 
 
 def test_garbage(larder):
-    seed = int(os.environ.get("LARDER_TEST_SEED", random.randrange(10 ** 9)))
-    print("seed", seed)
-    source = random.Random(seed)
+    source = seed.chance("garbage")
     with larder.connect(timeout=60) as witness:
         for step in range(1500):
             data = mutated(source)

@@ -19,6 +19,7 @@ import pytest
 
 from crash import ledger
 from powercut.images import Record
+from support import seed
 from support.resp import Closed
 from support.server import PATIENCE, ROOT, larder, new_directory
 
@@ -66,10 +67,8 @@ class Cuts:
     images of it."""
 
     def __init__(self, name, compare, *config, preload=""):
-        seed = os.environ.get("LARDER_SEED")
-        self.seed = int(seed) if seed else random.SystemRandom().getrandbits(32)
-        print("LARDER_SEED=%d (%s)" % (self.seed, name))
-        self.random = random.Random(self.seed)
+        self.seed = seed.take(name)
+        self.random = random.Random("%s %s" % (self.seed, name))
         self.compare = compare
         self.config = config
         self.preload = preload
@@ -102,7 +101,7 @@ class Cuts:
                 left = max(least_images - self.images, 10)
                 self.check(record, writers, killed, min(IMAGES_A_ROUND, left))
         except AssertionError as error:
-            raise AssertionError("LARDER_SEED=%d, image %d in %s:\n%s" % (
+            raise AssertionError("LARDER_SEED=%s, image %d in %s:\n%s" % (
                 self.seed, self.images, self.image, error)) from None
         shutil.rmtree(self.place)
         shutil.rmtree(self.image)

@@ -1,5 +1,6 @@
 /* Damaged, cut and foreign files: refused with path and reason, left as they
  * are, and never a crash. */
+#include "tests/unit/seed.h"
 #include "tests/unit/store_fixture.h"
 
 #include <fcntl.h>
@@ -256,11 +257,7 @@ static void test_flips(void **state)
     size_t size = stats.used_bytes + stats.free_bytes;
     char *image = malloc(size);
     size_t crashes = 0;
-    const char *seed = getenv("LARDER_SEED");
-    uint64_t random =
-        seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)getpid() * 7919 + 1;
-
-    print_message("# seed %llu\n", (unsigned long long)random);
+    uint64_t random = seed_take("flips");
     fixture_close(fixture);
     assert_non_null(image);
     assert_int_equal(read_file(data_path(fixture), image, size), size);

@@ -56,7 +56,7 @@ size_t codec_pack_with(struct packer *packer,
     const struct codec_dictionary *dictionary, struct bytes raw, char *out);
 /* Makes a dictionary of `count` samples, which lie one behind the other at
  * `samples`, into `out` of `room` bytes. Its size; 0: they make none. Takes
- * tenths of a second. */
+ * hundredths of a second. */
 size_t codec_train(unsigned id, const char *samples, const size_t *sizes,
     unsigned count, char *out, size_t room);
 

@@ -198,8 +198,9 @@ struct entry *db_find(struct db *db, struct bytes key, int64_t now_ms)
 }
 
 /* One more use of an entry: time, frequency, place in its list, and from
- * cold to hot at the first use since it sank or the second since it came up
- * from disk. */
+ * cold to hot when there is room, or when the entry has been used so lately
+ * that another one is a better one to be cold. Not at the use that it was
+ * fetched from disk for. */
 static struct entry *use(struct db *db, struct found *found)
 {
     struct engine *engine = db->engine;
@@ -209,7 +210,9 @@ static struct entry *use(struct db *db, struct found *found)
         return entry;
     }
     if (entry_tier_of(entry) == TIER_COLD) {
-        if ((entry->bits & ENTRY_TOUCHED) || must_rise(entry)) {
+        if (must_rise(entry) ||
+            ((entry->bits & ENTRY_TOUCHED) &&
+                shelf_admits(shelf_of(engine, entry), entry))) {
             entry->access = access_next(engine, entry->access);
             found->entry = rise_to_hot(db->space, found->slot);
             if ((found->entry->bits & ENTRY_HAS_EXPIRY) != 0) {

@@ -40,11 +40,9 @@ uint64_t engine_random(struct engine *engine)
  * decays by one a minute without use. */
 uint32_t access_frequency(const struct engine *engine, uint32_t access)
 {
-    uint32_t now = access_tick(engine->now_ms);
     uint32_t count = access & ACCESS_FREQUENCY_MASK;
-    uint32_t idle =
-        (now - (access >> ACCESS_FREQUENCY_BITS)) & ACCESS_TICK_MASK;
-    uint32_t minutes = idle / (60000 / ACCESS_TICK_MS);
+    uint32_t minutes =
+        access_idle(engine->now_ms, access) / (60000 / ACCESS_TICK_MS);
     return count - (minutes < count ? minutes : count);
 }
 

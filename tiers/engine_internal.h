@@ -334,6 +334,11 @@ struct lru *shelf_list(struct shelf *shelf, const struct entry *entry);
  * sampling decide. */
 uint32_t shelf_victim(struct shelf *shelf, enum tier tier);
 uint32_t shelf_peek(const struct shelf *shelf, enum tier tier);
+/* May an entry of the cold tier, which is being used, become a hot one? Yes,
+ * when there is room for it as it is unpacked; else when its last use was not
+ * before that of the hot one which would have to leave for it. Under LFU, when
+ * it is used more often than that one. Live values always. */
+bool shelf_admits(const struct shelf *shelf, const struct entry *entry);
 /* Adds (sign 1) or takes (sign -1) an entry to and from the counters. */
 void shelf_count(struct engine *engine, uint32_t ref, int sign);
 /* The live value of `entry` took `before` bytes, and has changed. */
@@ -563,6 +568,13 @@ void waiters_run(
 static inline uint32_t access_tick(int64_t now_ms)
 {
     return (uint32_t)((uint64_t)now_ms / ACCESS_TICK_MS) & ACCESS_TICK_MASK;
+}
+
+/* Ticks since the last use. */
+static inline uint32_t access_idle(int64_t now_ms, uint32_t access)
+{
+    return (access_tick(now_ms) - (access >> ACCESS_FREQUENCY_BITS)) &
+           ACCESS_TICK_MASK;
 }
 
 static inline uint32_t access_new(int64_t now_ms)

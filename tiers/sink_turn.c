@@ -157,8 +157,7 @@ static uint32_t tail_idle(const struct shelf *shelf)
     uint32_t ref = shelf_peek(shelf, TIER_COLD);
     ref = ref != 0 ? ref : shelf_peek(shelf, TIER_HOT);
     const struct entry *entry = arena_at(&engine->arena, ref);
-    uint32_t now = access_tick(engine->now_ms);
-    return (now - (entry->access >> ACCESS_FREQUENCY_BITS)) & ACCESS_TICK_MASK;
+    return access_idle(engine->now_ms, entry->access);
 }
 
 /* The shelf whose last entry was used longest ago, or NULL. */

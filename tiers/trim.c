@@ -26,7 +26,6 @@ static struct shelf *coldest(
 {
     struct shelf *found = NULL;
     uint32_t most_idle = 0;
-    uint32_t now = access_tick(engine->now_ms);
     if (namespace->shelves != NULL &&
         namespace->shelves->next_of_namespace == NULL) {
         return namespace->shelves;
@@ -38,8 +37,7 @@ static struct shelf *coldest(
             continue;
         }
         const struct entry *entry = arena_at(&engine->arena, ref);
-        uint32_t idle =
-            (now - (entry->access >> ACCESS_FREQUENCY_BITS)) & ACCESS_TICK_MASK;
+        uint32_t idle = access_idle(engine->now_ms, entry->access);
         /* Of those used in the same quarter of a second, the fullest. */
         if (found == NULL || idle > most_idle ||
             (idle == most_idle &&

@@ -1,5 +1,5 @@
-/* Who leaves a tier next: the policies. All take the same few steps however
- * many entries there are. */
+/* Who leaves a tier next: the policies; and for whom a hot one has to leave.
+ * All take the same few steps however many entries there are. */
 #include "tiers/engine_internal.h"
 #include "tiers/ghost.h"
 
@@ -182,4 +182,39 @@ uint32_t shelf_peek(const struct shelf *shelf, enum tier tier)
     default:
         return shelf->dry.tail;
     }
+}
+
+/* ---- who takes a hot one's place ---- */
+
+static bool has_room(const struct shelf *shelf, const struct entry *entry)
+{
+    const struct namespace *namespace = shelf->namespace;
+    const struct policy *policy = &namespace->policy;
+    struct engine_tier_stats hot = namespace->tier[TIER_HOT];
+    size_t bytes = item_bytes(entry);
+    return hot.items < policy->max_items[TIER_HOT] &&
+           hot.bytes + bytes <= policy->max_bytes[TIER_HOT] &&
+           memory_has_spare(shelf->space->engine, bytes);
+}
+
+bool shelf_admits(const struct shelf *shelf, const struct entry *entry)
+{
+    const struct engine *engine = shelf->space->engine;
+    uint32_t ref = shelf_peek(shelf, TIER_HOT);
+    /* Cold may be only a step on the way up. A live value is as it would be in
+     * hot. */
+    if (ref == 0 || !TIERS_HAS(shelf->namespace->policy.tiers, TIER_COLD) ||
+        entry_live(entry) != NULL || has_room(shelf, entry)) {
+        return true;
+    }
+    const struct entry *victim = arena_at(&engine->arena, ref);
+    if (shelf->eviction == EVICTION_LFU) {
+        unsigned ours = access_frequency(engine, entry->access);
+        unsigned theirs = access_frequency(engine, victim->access);
+        if (ours != theirs) {
+            return ours > theirs;
+        }
+    }
+    return access_idle(engine->now_ms, entry->access) <=
+           access_idle(engine->now_ms, victim->access);
 }

@@ -443,6 +443,11 @@ int64_t log_retry_ms(
 /* Makes records of a batch's snapshots, packed where that pays, before it is
  * applied. Writer thread; `job` is the batch's. (log_encode.c) */
 void log_encode_snapshots(struct dry_job *job, struct dry_store *store);
+/* Once they are in the store, on the engine's thread: they have counted as
+ * large as they are in RAM, and now count as they were written. */
+void log_count_encoded(struct batch *batch);
+/* Sets what the row counts for in the log's total_bytes. */
+void log_count_row(struct log *log, struct batch_row *row, uint64_t bytes);
 /* Writes everything queued and all marks into one batch. */
 void log_cut(struct engine *engine);
 /* Closes the open batch, if there is anything in it, and sends it on.

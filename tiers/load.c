@@ -130,20 +130,20 @@ static void collect(
     struct load *load, uint64_t id, struct bytes header, uint64_t payload_bytes)
 {
     struct load_row *row = &load->group[load->group_count];
+    struct log *log = &load->engine->log;
     if (!record_parse(header, &row->record)) {
+        log->total_bytes += header.size + payload_bytes;
         load->damaged++;
         return;
     }
-    /* Keys are not counted: an entry's own key is no record's waste. */
-    load->engine->log.total_bytes -=
-        row->record.key.size + record_extra_bytes(&row->record);
+    row->stored_bytes = row->record.payload_inline ? row->record.payload.size
+                                                   : (size_t)payload_bytes;
+    log->total_bytes += record_log_bytes(row->stored_bytes);
     row->space = space_by_keyspace(load->engine, row->record.keyspace);
     if (row->space == NULL) {
         return; /* of a database that was flushed */
     }
     row->id = id;
-    row->stored_bytes = row->record.payload_inline ? row->record.payload.size
-                                                   : (size_t)payload_bytes;
     struct bytes key = row->record.key;
     row->hash = index_hash(load->engine->secret, key);
     load->group_count++;
@@ -166,8 +166,8 @@ static bool on_row(
     struct engine *engine = load->engine;
     struct mark marks[RECORD_MARKS_MAX];
     engine->log.total_records++;
-    engine->log.total_bytes += header.size + payload_bytes;
     if (record_row_type(header) == ROW_MARKS) {
+        engine->log.total_bytes += header.size;
         load_group(load);
         int count = record_parse_marks(header, marks);
         load->damaged += count < 0 ? 1 : 0;

@@ -46,7 +46,7 @@ static uint64_t take_id(struct engine *engine)
 void log_count_live(struct shelf *shelf, size_t record_bytes, int sign)
 {
     struct space *space = shelf->space;
-    uint64_t bytes = record_bytes + RECORD_HEADER_BYTES;
+    uint64_t bytes = record_log_bytes(record_bytes);
     shelf->live_bytes += (uint64_t)sign * bytes;
     if (shelf->namespace != NULL) {
         shelf->namespace->disk_bytes += (uint64_t)sign * bytes;
@@ -54,6 +54,12 @@ void log_count_live(struct shelf *shelf, size_t record_bytes, int sign)
     space->live_records += (uint64_t)sign;
     space->live_bytes += (uint64_t)sign * bytes;
     space->engine->log.live_bytes += (uint64_t)sign * bytes;
+}
+
+void log_count_row(struct log *log, struct batch_row *row, uint64_t bytes)
+{
+    log->total_bytes += bytes - row->total_bytes;
+    row->total_bytes = bytes;
 }
 
 static uint64_t append(struct engine *engine, const struct record *record,
@@ -78,9 +84,8 @@ static uint64_t append(struct engine *engine, const struct record *record,
                 record->payload.data, record->payload.size);
         }
     }
-    row->total_bytes = record->payload.size + RECORD_HEADER_BYTES;
     log->total_records++;
-    log->total_bytes += row->total_bytes;
+    log_count_row(log, row, record_log_bytes(record->payload.size));
     engine->counters.records_written++;
     return row->id;
 }
@@ -105,8 +110,7 @@ static size_t append_snapshot(struct engine *engine, struct record *record,
     append(engine, record, NULL, hash);
     struct batch_row *row = &log->open->rows[log->open->row_count - 1];
     row->snapshot = value_snapshot(live);
-    row->total_bytes += bytes;
-    log->total_bytes += bytes;
+    log_count_row(log, row, record_log_bytes(bytes));
     log->open->blob_bytes += bytes;
     return bytes;
 }
@@ -196,10 +200,9 @@ static void append_marks(struct engine *engine)
         row->header_size = record_marks_bytes(count);
         record_write_marks(
             log->marks + done, count, batch_room(batch, row->header_size));
-        row->total_bytes = row->header_size;
         done += count;
         log->total_records++;
-        log->total_bytes += row->total_bytes;
+        log_count_row(log, row, row->header_size);
     }
     log->mark_count = 0;
     log->last_marks_ms = engine->now_ms;
@@ -405,6 +408,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
     if (batch->dictionaries > engine->dictionaries->saved) {
         engine->dictionaries->saved = batch->dictionaries;
     }
+    log_count_encoded(batch);
     if (batch->job.batch.sync) {
         log->synced_sequence = batch->sequence;
         log->synced_cut = batch->cut;

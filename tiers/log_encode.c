@@ -50,6 +50,29 @@ static char *encode_snapshot(struct packer *packer, const struct batch_row *row,
     return raw;
 }
 
+void log_count_encoded(struct batch *batch)
+{
+    struct engine *engine = batch->engine;
+    for (size_t i = 0; i < batch->row_count; i++) {
+        struct batch_row *row = &batch->rows[i];
+        if (row->snapshot == NULL) {
+            continue;
+        }
+        log_count_row(&engine->log, row, record_log_bytes(row->payload_size));
+        struct space *space = space_by_keyspace(engine, row->keyspace);
+        struct index_slot slot = {0};
+        if (space != NULL) {
+            slot = index_find_id(&space->index, row->hash, row->id);
+        }
+        if (slot.ref != NULL) {
+            struct entry *entry = arena_at(&engine->arena, *slot.ref);
+            log_count_entry(engine, entry, -1);
+            entry_set_record_bytes(entry, row->payload_size);
+            log_count_entry(engine, entry, 1);
+        }
+    }
+}
+
 void log_encode_snapshots(struct dry_job *job, struct dry_store *store)
 {
     struct batch *batch = (struct batch *)job;

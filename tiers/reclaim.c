@@ -48,7 +48,8 @@ static bool on_header(
     if (record_parse(header, &record)) {
         row->hash = index_hash(reclaim->engine->secret, record.key);
         row->keyspace = record.keyspace;
-        row->bytes -= record.key.size;
+        row->bytes = record_log_bytes(
+            record.payload_inline ? record.payload.size : payload_bytes);
     }
     reclaim->end = id + 1;
     reclaim->listed_bytes += row->bytes;
@@ -214,7 +215,7 @@ static bool wasteful(const struct engine *engine)
         return dead > log->total_bytes / 16;
     }
     if (log->full) {
-        return dead > 0;
+        return dead > log->total_bytes / 64; /* worth writing all the rest? */
     }
     return dead > WASTE_MIN_BYTES &&
            log->total_bytes > log->live_bytes / 16 * WASTE_16THS;

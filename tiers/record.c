@@ -1,5 +1,7 @@
 #include "tiers/record.h"
 
+#include "tiers/entry_layout.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -34,7 +36,14 @@ bool record_is_inline(size_t payload_bytes)
     return payload_bytes <= RECORD_INLINE_MAX_BYTES;
 }
 
-size_t record_extra_bytes(const struct record *record)
+uint64_t record_log_bytes(uint64_t payload_bytes)
+{
+    return entry_size_decode(entry_size_code(payload_bytes)) +
+           RECORD_HEADER_BYTES;
+}
+
+/* RECORD_EXTRA_BYTES, or 0 when the row does without. */
+static size_t record_extra_bytes(const struct record *record)
 {
     return record->tag != 0 || record->schema_version != 0 ? RECORD_EXTRA_BYTES
                                                            : 0;

@@ -62,8 +62,10 @@ struct mark {
 /* Size of the row record_write will make; the payload is inline when small. */
 size_t record_row_bytes(const struct record *record);
 bool record_is_inline(size_t payload_bytes);
-/* RECORD_EXTRA_BYTES, or 0 when the row does without. */
-size_t record_extra_bytes(const struct record *record);
+/* What a record with so many bytes of payload counts for in the log, and while
+ * it lives in what is live: the payload as roughly as its entry remembers it,
+ * so that the two are equal when nothing is dead. Keys are not counted. */
+uint64_t record_log_bytes(uint64_t payload_bytes);
 /* Writes the row (computing the sums) into `out`. */
 void record_write(const struct record *record, char *out);
 /* Reads a value row; key and payload borrow from it. False: damaged. */

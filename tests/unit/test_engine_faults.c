@@ -1,5 +1,4 @@
-/* The engine over a store that fails, is damaged, is full of dead records,
- * or is larger than memory. */
+/* The engine over a store that fails or is damaged. */
 #include "tests/unit/engine_fixture.h"
 
 #define STEPS 14
@@ -350,163 +349,6 @@ static void damaged_record_is_mended_from_memory(void **state)
     world_finish(&world);
 }
 
-/* ---- room ---- */
-
-static void fill_value(char *out, size_t size, unsigned key, unsigned version)
-{
-    uint64_t random = key * 1000003u + version + 1;
-    for (size_t i = 0; i < size; i++) {
-        /* Half of them can be packed. */
-        out[i] = key % 2 == 0 ? (char)(seed_next(&random) >> 9)
-                              : (char)('a' + (i / 100 + version) % 26);
-    }
-}
-
-static void set_numbered(
-    struct world *world, unsigned key, unsigned version, size_t size)
-{
-    char name[20], value[8192];
-    snprintf(name, sizeof name, "key:%u", key);
-    fill_value(value, size, key, version);
-    db_set_string(world_db(world, 0), text(name), bytes_of(value, size),
-        DB_NO_EXPIRY, world->now_ms);
-}
-
-static void expect_numbered(
-    struct world *world, unsigned key, unsigned version, size_t size)
-{
-    char name[20], value[8192];
-    snprintf(name, sizeof name, "key:%u", key);
-    fill_value(value, size, key, version);
-    expect_bytes(world, 0, text(name), bytes_of(value, size));
-}
-
-enum { MANY = 1000, MANY_STAY = 100, MANY_BYTES = 8000, MANY_VERSIONS = 25 };
-
-static unsigned many_version(unsigned key)
-{
-    return key < MANY_STAY ? 0 : MANY_VERSIONS - 1;
-}
-
-/* Most are written again and again, in every tier and packed and unpacked on
- * the way; some stay as they are. */
-static void overwrite_many(struct world *world)
-{
-    char name[20];
-    for (unsigned version = 0; version < MANY_VERSIONS; version++) {
-        for (unsigned key = version == 0 ? 0 : MANY_STAY; key < MANY; key++) {
-            snprintf(name, sizeof name, "key:%u", key);
-            set_numbered(world, key, version, MANY_BYTES);
-            if (version % 3 == 0) {
-                engine_demote(world->engine, world_db(world, 0), text(name),
-                    TIER_DRY, NULL, world->now_ms);
-            }
-        }
-        world_pass(world, 300);
-        for (unsigned key = MANY_STAY; version % 3 == 0 && key < MANY;
-             key += 2) {
-            expect_numbered(world, key, version, MANY_BYTES);
-        }
-        world_sane(world);
-    }
-    world_pass(world, 2000);
-}
-
-/* What the log counts as alive must not drift, or dead records would stay
- * for ever or live ones be moved for ever. */
-static void overwriting_keeps_the_log_small(void **state)
-{
-    struct world world;
-    uint64_t most = (uint64_t)MANY * (MANY_BYTES + 32);
-    (void)state;
-    world_init(&world, ENGINE_EVERYSEC);
-    overwrite_many(&world);
-    const struct log *log = &world.engine->log;
-    assert_in_range(log->live_bytes, most / 4, most * 17 / 16);
-    assert_true(log->total_bytes < most * 3 / 2 + ((uint64_t)40 << 20));
-    assert_true(log->stats.used_bytes < log->total_bytes * 5 / 4 + (4 << 20));
-    assert_true(log->first_id > MANY_STAY);
-    /* Nothing to do: it stays idle. */
-    uint64_t moved = world.engine->counters.reclaimed_records;
-    assert_true(moved >= MANY_STAY);
-    world_pass(&world, 2000);
-    assert_int_equal(world.engine->counters.reclaimed_records, moved);
-    for (unsigned key = 0; key < MANY; key++) {
-        expect_numbered(&world, key, many_version(key), MANY_BYTES);
-    }
-    world_save(&world);
-    uint64_t total = log->total_bytes, live = log->live_bytes;
-    world_reopen(&world);
-    log = &world.engine->log;
-    assert_int_equal(log->total_bytes, total);
-    assert_int_equal(log->live_bytes, live);
-    world_finish(&world);
-}
-
-/* Small values with long keys, as they are counted before and after. */
-static void restart_counts_the_log_alike(void **state)
-{
-    struct world world;
-    char key[220];
-    (void)state;
-    world_init(&world, ENGINE_CHECKPOINTS);
-    for (unsigned i = 0; i < 1000; i++) {
-        snprintf(key, sizeof key, "%0200u", i);
-        put_text(&world, 0, key, i % 2 == 0 ? "short" : "a little longer");
-    }
-    world_save(&world);
-    for (unsigned i = 0; i < 1000; i += 5) {
-        snprintf(key, sizeof key, "%0200u", i);
-        db_delete(world_db(&world, 0), text(key), world.now_ms);
-    }
-    world_save(&world);
-    const struct log *log = &world.engine->log;
-    uint64_t records = log->total_records;
-    uint64_t total = log->total_bytes, live = log->live_bytes;
-    world_reopen(&world);
-    log = &world.engine->log;
-    assert_int_equal(log->total_records, records);
-    assert_int_equal(log->total_bytes, total);
-    assert_int_equal(log->live_bytes, live);
-    world_sane(&world);
-    world_finish(&world);
-}
-
-static void ten_times_more_than_memory(void **state)
-{
-    struct world world;
-    enum { KEYS = 40000, SIZE = 1500 };
-    (void)state;
-    world_init(&world, ENGINE_CHECKPOINTS);
-    world_round(&world);
-    uint64_t limit = 8 << 20;
-    /* What the process takes besides is not the engine's. */
-    for (unsigned key = 0; key < KEYS; key++) {
-        set_numbered(&world, key, 0, SIZE);
-        engine_set_maxmemory(
-            world.engine, limit + world.engine->overhead_bytes);
-        while (engine_admit(world.engine, SIZE, world.now_ms) == ENGINE_PARK) {
-            world_settle(&world);
-        }
-        engine_turn(world.engine, world.now_ms);
-        engine_collect(world.engine, world.now_ms);
-        assert_true(memory_used(world.engine) - world.engine->overhead_bytes <
-                    limit + ((size_t)4 << 20));
-    }
-    world_settle(&world);
-    assert_int_equal(db_size(world_db(&world, 0)), KEYS);
-    for (unsigned key = 0; key < KEYS; key += 3) {
-        expect_numbered(&world, key, 0, SIZE);
-    }
-    world_sane(&world);
-    world_save(&world);
-    world_reopen(&world);
-    for (unsigned key = 1; key < KEYS; key += 30) {
-        expect_numbered(&world, key, 0, SIZE);
-    }
-    world_finish(&world);
-}
-
 /* Expiries set again and again while nothing can be written must not pile
  * up, and the last one counts. */
 static void marks_of_one_record_become_one(void **state)
@@ -553,9 +395,6 @@ int main(void)
         cmocka_unit_test(moves_to_a_failing_store_are_taken_back),
         cmocka_unit_test(damaged_record_is_an_error_for_its_key),
         cmocka_unit_test(damaged_record_is_mended_from_memory),
-        cmocka_unit_test(overwriting_keeps_the_log_small),
-        cmocka_unit_test(restart_counts_the_log_alike),
-        cmocka_unit_test(ten_times_more_than_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,221 @@
+/* The engine over a log that is full of dead records, or larger than memory. */
+#include "tests/unit/engine_fixture.h"
+#include "tiers/collection.h"
+#include "tiers/values/list.h"
+
+/* Large enough to be encoded and packed by the writer. */
+static void put_large_list(struct world *world, const char *key)
+{
+    struct collection list;
+    struct db *db = world_db(world, 0);
+    db_delete(db, text(key), world->now_ms);
+    collection_write(&list, db, text(key), NULL, KIND_LIST_TREE, world->now_ms);
+    for (unsigned i = 0; i < 20000; i++) {
+        list_push(&list, LIST_RIGHT, text("element"));
+    }
+    collection_end(&list, true);
+}
+
+/* Values whose sizes an entry keeps only roughly, texts and a list that is
+ * packed on its way: when all are alive, nothing counts as dead, and reclaim
+ * comes to rest however full the store is. */
+static void what_lives_is_not_reclaimed(void **state)
+{
+    struct world world;
+    char value[200 * 13];
+    uint64_t random = seed_take("waste");
+    (void)state;
+    for (size_t i = 0; i < sizeof value; i++) {
+        value[i] = (char)seed_next(&random);
+    }
+    world_init(&world, ENGINE_CHECKPOINTS);
+    const struct log *log = &world.engine->log;
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 200; i++) {
+            char key[16];
+            snprintf(key, sizeof key, "key:%u", i);
+            db_set_string(world_db(&world, 0), text(key),
+                bytes_of(value, i * 13), DB_NO_EXPIRY, world.now_ms);
+        }
+        put_large_list(&world, "list");
+        world_save(&world);
+    }
+    assert_true(log->total_bytes > log->live_bytes);
+    world.engine->options.dry_maxsize_bytes = 16;
+    world_pass(&world, 3000);
+    assert_int_equal(log->total_bytes, log->live_bytes);
+    uint64_t moved = world.engine->counters.reclaimed_records;
+    assert_true(moved > 0);
+    world_pass(&world, 1000);
+    assert_int_equal(world.engine->counters.reclaimed_records, moved);
+    world_reopen(&world);
+    assert_int_equal(
+        world.engine->log.total_bytes, world.engine->log.live_bytes);
+    world_finish(&world);
+}
+
+static void fill_value(char *out, size_t size, unsigned key, unsigned version)
+{
+    uint64_t random = key * 1000003u + version + 1;
+    for (size_t i = 0; i < size; i++) {
+        /* Half of them can be packed. */
+        out[i] = key % 2 == 0 ? (char)(seed_next(&random) >> 9)
+                              : (char)('a' + (i / 100 + version) % 26);
+    }
+}
+
+static void set_numbered(
+    struct world *world, unsigned key, unsigned version, size_t size)
+{
+    char name[20], value[8192];
+    snprintf(name, sizeof name, "key:%u", key);
+    fill_value(value, size, key, version);
+    db_set_string(world_db(world, 0), text(name), bytes_of(value, size),
+        DB_NO_EXPIRY, world->now_ms);
+}
+
+static void expect_numbered(
+    struct world *world, unsigned key, unsigned version, size_t size)
+{
+    char name[20], value[8192];
+    snprintf(name, sizeof name, "key:%u", key);
+    fill_value(value, size, key, version);
+    expect_bytes(world, 0, text(name), bytes_of(value, size));
+}
+
+enum { MANY = 1000, MANY_STAY = 100, MANY_BYTES = 8000, MANY_VERSIONS = 25 };
+
+static unsigned many_version(unsigned key)
+{
+    return key < MANY_STAY ? 0 : MANY_VERSIONS - 1;
+}
+
+/* Most are written again and again, in every tier and packed and unpacked on
+ * the way; some stay as they are. */
+static void overwrite_many(struct world *world)
+{
+    char name[20];
+    for (unsigned version = 0; version < MANY_VERSIONS; version++) {
+        for (unsigned key = version == 0 ? 0 : MANY_STAY; key < MANY; key++) {
+            snprintf(name, sizeof name, "key:%u", key);
+            set_numbered(world, key, version, MANY_BYTES);
+            if (version % 3 == 0) {
+                engine_demote(world->engine, world_db(world, 0), text(name),
+                    TIER_DRY, NULL, world->now_ms);
+            }
+        }
+        world_pass(world, 300);
+        for (unsigned key = MANY_STAY; version % 3 == 0 && key < MANY;
+             key += 2) {
+            expect_numbered(world, key, version, MANY_BYTES);
+        }
+        world_sane(world);
+    }
+    world_pass(world, 2000);
+}
+
+/* What the log counts as alive must not drift, or dead records would stay
+ * for ever or live ones be moved for ever. */
+static void overwriting_keeps_the_log_small(void **state)
+{
+    struct world world;
+    uint64_t most = (uint64_t)MANY * (MANY_BYTES + 32);
+    (void)state;
+    world_init(&world, ENGINE_EVERYSEC);
+    overwrite_many(&world);
+    const struct log *log = &world.engine->log;
+    assert_in_range(log->live_bytes, most / 4, most * 17 / 16);
+    assert_true(log->total_bytes < most * 3 / 2 + ((uint64_t)40 << 20));
+    assert_true(log->stats.used_bytes < log->total_bytes * 5 / 4 + (4 << 20));
+    assert_true(log->first_id > MANY_STAY);
+    /* Nothing to do: it stays idle. */
+    uint64_t moved = world.engine->counters.reclaimed_records;
+    assert_true(moved >= MANY_STAY);
+    world_pass(&world, 2000);
+    assert_int_equal(world.engine->counters.reclaimed_records, moved);
+    for (unsigned key = 0; key < MANY; key++) {
+        expect_numbered(&world, key, many_version(key), MANY_BYTES);
+    }
+    world_save(&world);
+    uint64_t total = log->total_bytes, live = log->live_bytes;
+    world_reopen(&world);
+    log = &world.engine->log;
+    assert_int_equal(log->total_bytes, total);
+    assert_int_equal(log->live_bytes, live);
+    world_finish(&world);
+}
+
+/* Small values with long keys, as they are counted before and after. */
+static void restart_counts_the_log_alike(void **state)
+{
+    struct world world;
+    char key[220];
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "%0200u", i);
+        put_text(&world, 0, key, i % 2 == 0 ? "short" : "a little longer");
+    }
+    world_save(&world);
+    for (unsigned i = 0; i < 1000; i += 5) {
+        snprintf(key, sizeof key, "%0200u", i);
+        db_delete(world_db(&world, 0), text(key), world.now_ms);
+    }
+    world_save(&world);
+    const struct log *log = &world.engine->log;
+    uint64_t records = log->total_records;
+    uint64_t total = log->total_bytes, live = log->live_bytes;
+    world_reopen(&world);
+    log = &world.engine->log;
+    assert_int_equal(log->total_records, records);
+    assert_int_equal(log->total_bytes, total);
+    assert_int_equal(log->live_bytes, live);
+    world_sane(&world);
+    world_finish(&world);
+}
+
+static void ten_times_more_than_memory(void **state)
+{
+    struct world world;
+    enum { KEYS = 40000, SIZE = 1500 };
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_round(&world);
+    uint64_t limit = 8 << 20;
+    /* What the process takes besides is not the engine's. */
+    for (unsigned key = 0; key < KEYS; key++) {
+        set_numbered(&world, key, 0, SIZE);
+        engine_set_maxmemory(
+            world.engine, limit + world.engine->overhead_bytes);
+        while (engine_admit(world.engine, SIZE, world.now_ms) == ENGINE_PARK) {
+            world_settle(&world);
+        }
+        engine_turn(world.engine, world.now_ms);
+        engine_collect(world.engine, world.now_ms);
+        assert_true(memory_used(world.engine) - world.engine->overhead_bytes <
+                    limit + ((size_t)4 << 20));
+    }
+    world_settle(&world);
+    assert_int_equal(db_size(world_db(&world, 0)), KEYS);
+    for (unsigned key = 0; key < KEYS; key += 3) {
+        expect_numbered(&world, key, 0, SIZE);
+    }
+    world_sane(&world);
+    world_save(&world);
+    world_reopen(&world);
+    for (unsigned key = 1; key < KEYS; key += 30) {
+        expect_numbered(&world, key, 0, SIZE);
+    }
+    world_finish(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_lives_is_not_reclaimed),
+        cmocka_unit_test(overwriting_keeps_the_log_small),
+        cmocka_unit_test(restart_counts_the_log_alike),
+        cmocka_unit_test(ten_times_more_than_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -436,6 +436,28 @@ static void apply_done(struct engine *engine, struct batch *batch)
     batch_free(batch);
 }
 
+static bool has_writes(const struct log *log)
+{
+    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
+           log->keyspaces_changed || log->cuts > log->sealed_cut;
+}
+
+/* Group commit: whatever came while a batch was under way goes into the next
+ * one. False: nobody waits for a commit. */
+static bool commit_group(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    bool through = log->through_cut > log->syncing_cut;
+    if (engine->options.durability != ENGINE_ALWAYS && !through) {
+        return false;
+    }
+    if ((has_writes(log) || through) && log->sealed == NULL) {
+        log_cut(engine);
+        log_seal(engine, true, 0);
+    }
+    return true;
+}
+
 static void on_applied(struct dry_job *job)
 {
     struct batch *batch = (struct batch *)job;
@@ -449,6 +471,9 @@ static void on_applied(struct dry_job *job)
     }
     apply_done(engine, batch);
     apply_next(engine);
+    if (log->failures == 0) {
+        commit_group(engine); /* the disk works while the others are told */
+    }
     sink_committed(engine);
     fetch_after_commit(engine);
     if (reclaimed) {
@@ -488,12 +513,6 @@ bool log_idle(const struct engine *engine)
            log->queue_count == 0 && !log->keyspaces_changed;
 }
 
-static bool has_writes(const struct log *log)
-{
-    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
-           log->keyspaces_changed || log->cuts > log->sealed_cut;
-}
-
 /* Deletions pass a full disk, so they go without what needs room. */
 static void seal_marks(struct engine *engine)
 {
@@ -517,14 +536,7 @@ void log_turn(struct engine *engine)
         }
         return;
     }
-    bool through = log->through_cut > log->syncing_cut;
-    if (engine->options.durability == ENGINE_ALWAYS || through) {
-        /* Group commit: whatever came while a batch was under way goes
-         * into the next one. */
-        if ((has_writes(log) || through) && log->sealed == NULL) {
-            log_cut(engine);
-            log_seal(engine, true, 0);
-        }
+    if (commit_group(engine)) {
         return;
     }
     bool queue_large = log->queue_count >= BATCH_ROWS;

@@ -284,7 +284,7 @@ static void close_handle(uv_handle_t *handle, void *context)
     }
 }
 
-static void finish(struct server *server)
+void server_end(struct server *server)
 {
     listen_close(server);
     while (server->conns != NULL) {
@@ -317,7 +317,7 @@ static void finish(struct server *server)
     free(server->log.path);
 }
 
-int server_run(struct server *server)
+bool server_begin(struct server *server)
 {
     init_parts(server);
     startup_log_banner(server);
@@ -326,17 +326,24 @@ int server_run(struct server *server)
     init_loop(server);
     server->load_start_us = server_mono_us();
     server->loading = true;
-    if (acl_load_at_start(server) && create_engine(server) &&
-        scripting_load(server->scripting) && listen_open(server)) {
-        cron_start(server);
-        server_keep_turning(server, true);
-        uv_run(&server->loop, UV_RUN_DEFAULT);
-    } else {
+    if (!acl_load_at_start(server) || !create_engine(server) ||
+        !scripting_load(server->scripting) || !listen_open(server)) {
         server->exit_code = 1;
+        return false;
+    }
+    cron_start(server);
+    server_keep_turning(server, true);
+    return true;
+}
+
+int server_run(struct server *server)
+{
+    if (server_begin(server)) {
+        uv_run(&server->loop, UV_RUN_DEFAULT);
     }
     if (server->exit_code != 0) {
         startup_remove_pidfile(server);
     }
-    finish(server);
+    server_end(server);
     return server->exit_code;
 }

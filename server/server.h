@@ -160,6 +160,11 @@ bool server_start_checkpoint(struct server *server, int64_t now_ms);
 /* Runs the server until it is told to stop; the exit code. `server->config`
  * has been loaded. */
 int server_run(struct server *server);
+/* Its two ends, for a program that turns the loop itself: all that comes
+ * before the first turn (false: exit_code says why, the log tells), and after
+ * the last. */
+bool server_begin(struct server *server);
+void server_end(struct server *server);
 
 /* SHUTDOWN and signals. `save`: write everything first. Returns false (and
  * logs why) when saving failed and `force` is not set; else the loop ends. */

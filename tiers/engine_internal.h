@@ -105,7 +105,8 @@ struct batch {
     size_t blob_bytes;
     struct batch_row *rows;
     size_t row_count, row_capacity;
-    struct dry_record *records;
+    struct dry_record *records; /* of the rows, once it is sealed */
+    size_t record_capacity;
     struct dry_system_value *system;
     char *keyspaces;
     struct patience patience;
@@ -129,6 +130,10 @@ struct log {
     bool applying;
     bool closing; /* nothing new is begun */
     size_t sealed_bytes;
+    struct batch *spare; /* empty ones, by `next` */
+    unsigned spare_count;
+    size_t spare_bytes;
+    int64_t spared_ms;      /* when the last one came there */
     uint64_t next_sequence; /* of the batch that is open or comes next */
     uint64_t committed_sequence, synced_sequence;
     /* Cuts are counted, because batches of moved records come between: a
@@ -400,7 +405,13 @@ void db_tell(const struct db *db, enum engine_event event, struct bytes key);
 #define LOG_KEYSPACES_BYTES(databases)                                         \
     (sizeof(uint32_t) +                                                        \
         (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
+/* An empty one: a spare one or new. */
+struct batch *batch_new(struct engine *engine);
+/* Gives up what it holds; itself it may stay as a spare one. */
 void batch_free(struct batch *batch);
+void batch_drop_spare(struct log *log);
+/* Room for one record a row. */
+struct dry_record *batch_records(struct batch *batch);
 /* What goes with the batch beside its records: the map of databases, if it has
  * changed, and dictionaries that are not known to be there. (log_system.c) */
 void log_attach_system(struct engine *engine, struct batch *batch);

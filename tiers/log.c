@@ -22,6 +22,8 @@
 /* appendfsync everysec: made durable this often. */
 #define SYNC_MS 900
 #define RETRY_MIN_MS 200
+/* Without writes for so long, batches that are done do not stay. */
+#define SPARE_MS 1000
 
 /* ---- building a batch ---- */
 
@@ -29,8 +31,7 @@ static struct batch *open_batch(struct engine *engine)
 {
     struct log *log = &engine->log;
     if (log->open == NULL) {
-        log->open = xcalloc(1, sizeof *log->open);
-        log->open->engine = engine;
+        log->open = batch_new(engine);
         log->open->sequence = log->next_sequence;
     }
     return log->open;
@@ -256,10 +257,10 @@ void log_cut(struct engine *engine)
 
 static void resolve_records(struct batch *batch)
 {
-    batch->records = xcalloc(batch->row_count + 1, sizeof *batch->records);
+    struct dry_record *records = batch_records(batch);
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct batch_row *row = &batch->rows[i];
-        batch->records[i] = (struct dry_record){
+        records[i] = (struct dry_record){
             .id = row->id,
             .header = bytes_of(batch->data + row->header_at, row->header_size),
             .payload = row->blob != NULL
@@ -268,7 +269,7 @@ static void resolve_records(struct batch *batch)
                                  row->payload_size),
         };
     }
-    batch->job.batch.records = batch->records;
+    batch->job.batch.records = records;
     batch->job.batch.record_count = batch->row_count;
 }
 
@@ -573,6 +574,9 @@ void log_cron(struct engine *engine)
         return;
     }
     log_deadline_turn(engine);
+    if (log->spare != NULL && is_due(engine, log->spared_ms, SPARE_MS)) {
+        batch_drop_spare(log);
+    }
     if (log->failures > 0 && !log->applying &&
         is_due(engine, log->failed_ms, log->retry_ms)) {
         log_retry(engine);

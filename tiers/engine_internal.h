@@ -148,7 +148,8 @@ struct log {
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */
     size_t queue_count, queue_capacity;
-    bool removing; /* a batch that takes the left edge is sealed */
+    bool removing;        /* a batch that takes the left edge is sealed */
+    uint64_t removing_to; /* the edge after it */
     uint64_t removing_records, removing_bytes; /* what it takes */
     bool cutting;           /* a cut is one batch, however large */
     bool keyspaces_changed; /* the next batch carries the new map */
@@ -533,8 +534,10 @@ void fetch_retry_turn(struct engine *engine);
 /* Who has waited for a read for as long as its namespace says gets an
  * error. */
 void fetch_deadline_turn(struct engine *engine);
-/* Starts a round if there is much to take back. */
+/* Starts a round if there is much to take back, and ends one that waited. */
 void reclaim_cron(struct engine *engine);
+/* What was sealed has been taken back: a round that waits for it ends. */
+void reclaim_abandon(struct engine *engine);
 void reclaim_close(struct engine *engine);
 void expire_turn(struct engine *engine, uint64_t deadline_us);
 void checkpoint_turn(struct engine *engine, uint64_t deadline_us);

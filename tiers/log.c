@@ -346,7 +346,10 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     batch->job.batch.keep_from = keep_from;
     batch->job.batch.frees = frees_room(batch, keep_from);
-    log->removing |= keep_from != 0;
+    if (keep_from != 0) {
+        log->removing = true;
+        log->removing_to = keep_from;
+    }
     log->sealed_bytes += batch->size + batch->blob_bytes;
     if (log->last_sealed != NULL) {
         log->last_sealed->next = batch;

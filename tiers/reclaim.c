@@ -4,7 +4,8 @@
  *
  * A round: a reader lists the headers of the oldest ROUND_ROWS records; the
  * engine's thread picks the live ones (the index still names their ids); a
- * reader reads those; the engine's thread appends what is still live. */
+ * reader reads those; the engine's thread appends what is still live. While
+ * that is with the writer, the next round is listed and read. */
 #include <stdlib.h>
 
 #include "tiers/engine_internal.h"
@@ -31,7 +32,7 @@ struct reclaim {
     uint64_t end; /* one behind the last row looked at */
     size_t row_count;
     size_t listed_bytes;
-    bool read; /* its rows, while the engine was held */
+    bool read; /* its rows; what is left is finish_round */
     struct reclaim_row rows[ROUND_ROWS];
 };
 
@@ -80,6 +81,7 @@ static void read_rows(struct dry_job *job, struct dry_store *store)
 
 /* ---- engine thread ---- */
 
+/* Also where there is none. */
 static void reclaim_end(struct engine *engine)
 {
     struct reclaim *reclaim = engine->reclaim;
@@ -155,6 +157,10 @@ static void finish_round(struct reclaim *reclaim)
     struct engine *engine = reclaim->engine;
     struct log *log = &engine->log;
     uint64_t keep_from = reclaim->end;
+    if (reclaim->from != log->first_id) {
+        reclaim_end(engine); /* the round before it was taken back */
+        return;
+    }
     if (!log->full) {
         /* What is removed because it was overwritten or deleted goes with
          * what overwrote it, or a crash would leave neither. */
@@ -177,14 +183,21 @@ static void finish_round(struct reclaim *reclaim)
     reclaim_end(engine);
 }
 
+/* Else in reclaim_cron: no cut just now, or the round before is not over. */
+static void finish_when_possible(struct engine *engine)
+{
+    struct reclaim *reclaim = engine->reclaim;
+    if (reclaim != NULL && reclaim->read && !engine->held &&
+        !engine->log.removing) {
+        finish_round(reclaim);
+    }
+}
+
 static void on_read(struct dry_job *job)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    if (reclaim->engine->held) {
-        reclaim->read = true; /* goes on in reclaim_cron: no cut just now */
-        return;
-    }
-    finish_round(reclaim);
+    reclaim->read = true;
+    finish_when_possible(reclaim->engine);
 }
 
 static void on_listed(struct dry_job *job)
@@ -208,35 +221,32 @@ static bool wasteful(const struct engine *engine)
 {
     const struct log *log = &engine->log;
     uint64_t limit = engine->options.dry_maxsize_bytes;
-    uint64_t dead = log->total_bytes > log->live_bytes
-                        ? log->total_bytes - log->live_bytes
-                        : 0;
+    uint64_t total = log->total_bytes - log->removing_bytes;
+    uint64_t dead = total > log->live_bytes ? total - log->live_bytes : 0;
     if (limit != 0 && log->stats.used_bytes > limit / 16 * 14) {
-        return dead > log->total_bytes / 16;
+        return dead > total / 16;
     }
     if (log->full) {
-        return dead > log->total_bytes / 64; /* worth writing all the rest? */
+        return dead > total / 64; /* worth writing all the rest? */
     }
-    return dead > WASTE_MIN_BYTES &&
-           log->total_bytes > log->live_bytes / 16 * WASTE_16THS;
+    return dead > WASTE_MIN_BYTES && total > log->live_bytes / 16 * WASTE_16THS;
 }
 
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
-    if (engine->reclaim != NULL && engine->reclaim->read && !engine->held) {
-        finish_round(engine->reclaim);
-    }
+    finish_when_possible(engine);
+    uint64_t from = log->removing ? log->removing_to : log->first_id;
     if (log->store == NULL || log->closing || engine->reclaim != NULL ||
-        !wasteful(engine) || log->first_id > log->committed_id) {
+        !wasteful(engine) || from > log->committed_id) {
         return;
     }
-    if (log->removing || (log->failures > 0 && !log->full)) {
+    if (log->failures > 0 && !log->full) {
         return;
     }
     struct reclaim *reclaim = xcalloc(1, sizeof *reclaim);
     reclaim->engine = engine;
-    reclaim->from = log->first_id;
+    reclaim->from = from;
     reclaim->job.kind = DRY_JOB_CALL;
     reclaim->job.call = list_rows;
     reclaim->job.done = on_listed;
@@ -244,9 +254,14 @@ void reclaim_cron(struct engine *engine)
     dry_workers_submit(log->workers, &reclaim->job);
 }
 
-void reclaim_close(struct engine *engine)
+void reclaim_abandon(struct engine *engine)
 {
-    if (engine->reclaim != NULL) {
+    if (engine->reclaim != NULL && engine->reclaim->read) {
         reclaim_end(engine);
     }
+}
+
+void reclaim_close(struct engine *engine)
+{
+    reclaim_end(engine);
 }

@@ -81,6 +81,7 @@ static uint64_t append(struct engine *engine, const struct record *record,
             batch->blob_bytes += record->payload.size;
         } else {
             row->payload_at = batch->size;
+            check(record->payload.data != NULL);
             memcpy(batch_room(batch, record->payload.size),
                 record->payload.data, record->payload.size);
         }
@@ -507,7 +508,7 @@ bool log_has_room(const struct engine *engine)
 {
     const struct log *log = &engine->log;
     return log->store != NULL && log->failures == 0 &&
-           log->sealed_bytes < SEALED_MAX_BYTES;
+           log->sealed_bytes < SEALED_MAX_BYTES && !reclaim_behind(engine);
 }
 
 bool log_idle(const struct engine *engine)
@@ -577,8 +578,8 @@ void log_cron(struct engine *engine)
         return;
     }
     log_deadline_turn(engine);
-    if (log->spare != NULL && is_due(engine, log->spared_ms, SPARE_MS)) {
-        batch_drop_spare(log);
+    if (log->spare.count > 0 && is_due(engine, log->spare.last_ms, SPARE_MS)) {
+        batch_pool_clear(&log->spare);
     }
     if (log->failures > 0 && !log->applying &&
         is_due(engine, log->failed_ms, log->retry_ms)) {

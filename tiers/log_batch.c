@@ -3,9 +3,7 @@
 
 #include "tiers/engine_internal.h"
 
-/* Batches follow one another as fast as the writer takes them. New memory
- * would come from the kernel page by page each time: so many stay for the next
- * ones, each of at most this part of maxmemory. */
+/* So many are spare, each of at most this part of maxmemory. */
 #define SPARE_BATCHES 2
 #define SPARE_PART 32
 
@@ -38,12 +36,12 @@ static void batch_empty(struct batch *batch)
 
 struct batch *batch_new(struct engine *engine)
 {
-    struct log *log = &engine->log;
-    struct batch *batch = log->spare;
+    struct batch_pool *pool = &engine->log.spare;
+    struct batch *batch = pool->first;
     if (batch != NULL) {
-        log->spare = batch->next;
-        log->spare_count--;
-        log->spare_bytes -= batch->capacity;
+        pool->first = batch->next;
+        pool->count--;
+        pool->bytes -= batch->capacity;
         batch->next = NULL;
     } else {
         batch = xcalloc(1, sizeof *batch);
@@ -55,29 +53,28 @@ struct batch *batch_new(struct engine *engine)
 void batch_free(struct batch *batch)
 {
     struct engine *engine = batch->engine;
-    struct log *log = &engine->log;
+    struct batch_pool *pool = &engine->log.spare;
     batch_empty(batch);
-    if (log->closing || log->spare_count == SPARE_BATCHES ||
+    if (engine->log.closing || pool->count == SPARE_BATCHES ||
         batch->capacity > engine->options.maxmemory_bytes / SPARE_PART) {
         batch_destroy(batch);
         return;
     }
-    batch->next = log->spare;
-    log->spare = batch;
-    log->spare_count++;
-    log->spare_bytes += batch->capacity;
-    log->spared_ms = engine->now_ms;
+    batch->next = pool->first;
+    pool->first = batch;
+    pool->count++;
+    pool->bytes += batch->capacity;
+    pool->last_ms = engine->now_ms;
 }
 
-void batch_drop_spare(struct log *log)
+void batch_pool_clear(struct batch_pool *pool)
 {
-    while (log->spare != NULL) {
-        struct batch *batch = log->spare;
-        log->spare = batch->next;
+    while (pool->first != NULL) {
+        struct batch *batch = pool->first;
+        pool->first = batch->next;
         batch_destroy(batch);
     }
-    log->spare_count = 0;
-    log->spare_bytes = 0;
+    *pool = (struct batch_pool){0};
 }
 
 struct dry_record *batch_records(struct batch *batch)

@@ -10,10 +10,12 @@
 
 #include "tiers/engine_internal.h"
 
-#define ROUND_ROWS 2048
-#define ROUND_BYTES ((size_t)2 * 1024 * 1024)
+#define ROUND_ROWS 4096
+#define ROUND_BYTES ((size_t)4 * 1024 * 1024)
 /* Reclaim while the log is larger than this many 16ths of what lives. */
 #define WASTE_16THS 24
+/* ... and sinking waits while the log is larger than this many. */
+#define BEHIND_16THS 34
 /* ... and at least this much is dead. */
 #define WASTE_MIN_BYTES ((uint64_t)32 * 1024 * 1024)
 
@@ -230,6 +232,14 @@ static bool wasteful(const struct engine *engine)
         return dead > total / 64; /* worth writing all the rest? */
     }
     return dead > WASTE_MIN_BYTES && total > log->live_bytes / 16 * WASTE_16THS;
+}
+
+bool reclaim_behind(const struct engine *engine)
+{
+    const struct log *log = &engine->log;
+    return (engine->reclaim != NULL || log->removing) &&
+           log->total_bytes > log->live_bytes + 2 * WASTE_MIN_BYTES &&
+           log->total_bytes > log->live_bytes / 16 * BEHIND_16THS;
 }
 
 void reclaim_cron(struct engine *engine)

@@ -134,6 +134,7 @@ static void put_integer(
     luaL_Buffer *buffer, const struct format *format, int index, size_t size)
 {
     char out[INTEGER_BYTES_MAX];
+    check(size <= sizeof out);
     lua_Number number = luaL_checknumber(buffer->L, index);
     bool negative = number < 0;
     /* Numbers beyond 64 bits wrap nowhere in particular. */

@@ -48,9 +48,9 @@ static inline void world_open(struct world *world)
     enum dry_result result = DRY_OK;
     world->engine = engine_create(&world->options, reason, sizeof reason);
     if (world->engine == NULL) {
-        print_error("%s\n", reason);
+        fail_msg("%s", reason);
+        return;
     }
-    assert_non_null(world->engine);
     while (engine_load(
         world->engine, world->now_ms, 1000, &result, reason, sizeof reason)) {
     }

@@ -166,6 +166,7 @@ struct engine {
     struct reclaim *reclaim;
     struct warm warm;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
+    bool dropping;          /* sink_committed has more to do */
     uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
     struct engine_stats counters;
     size_t index_bytes;
@@ -455,7 +456,9 @@ bool policy_refuses(const struct policy *policy);
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
 void sink_turn(struct engine *engine, uint64_t deadline_us);
-void sink_committed(struct engine *engine);
+/* Gives up in RAM what sinks and is committed, and tells who waits for that.
+ * True: the time is over, and there is more. */
+bool sink_committed(struct engine *engine, uint64_t deadline_us);
 /* Where the entry goes from a tier, TIER_NONE: nowhere. */
 enum tier tier_below(
     const struct shelf *shelf, const struct entry *entry, unsigned tier);
@@ -486,9 +489,12 @@ void fetch_retry_turn(struct engine *engine);
 /* Who has waited for a read for as long as its namespace says gets an
  * error. */
 void fetch_deadline_turn(struct engine *engine);
-/* Starts a round if there is much to take back, and ends one that waited. */
+/* Starts a round if there is much to take back. */
 void reclaim_cron(struct engine *engine);
-/* What was sealed has been taken back: a round that waits for it ends. */
+/* Goes on with one. True: the time is over, and there is more to do. */
+bool reclaim_turn(struct engine *engine, uint64_t deadline_us);
+/* What was sealed has been taken back, moved records among it, perhaps: a round
+ * that has come to moving ends. */
 void reclaim_abandon(struct engine *engine);
 /* Is space being taken back, and more dies than that? Then what sinks waits,
  * and at last its writers. Not when nothing can be taken back. */

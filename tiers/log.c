@@ -479,12 +479,11 @@ static void on_applied(struct dry_job *job)
     if (log->failures == 0) {
         commit_group(engine); /* the disk works while the others are told */
     }
-    sink_committed(engine);
+    sink_committed(engine, engine_mono_us() + TURN_US);
     fetch_after_commit(engine);
     if (reclaimed) {
         reclaim_cron(engine); /* overwriting may be faster than the clock */
     }
-    waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
     waiters_run(&engine->sync_waiters, log->synced_cut, DRY_OK);
 }
 

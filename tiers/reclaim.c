@@ -4,8 +4,9 @@
  *
  * A round: a reader lists the headers of the oldest ROUND_ROWS records; the
  * engine's thread picks the live ones (the index still names their ids); a
- * reader reads those; the engine's thread appends what is still live. While
- * that is with the writer, the next round is listed and read. */
+ * reader reads those; the engine's thread appends what is still live. It takes
+ * turns with commands meanwhile. While the last rows are with the writer, the
+ * next round is listed and read. */
 #include <stdlib.h>
 
 #include "tiers/engine_internal.h"
@@ -18,6 +19,8 @@
 #define BEHIND_16THS 34
 /* ... and at least this much is dead. */
 #define WASTE_MIN_BYTES ((uint64_t)32 * 1024 * 1024)
+/* The clock is looked at every so many rows. */
+#define CLOCK_ROWS 16
 
 struct reclaim_row {
     struct dry_read read; /* of a live one: header and payload */
@@ -27,6 +30,12 @@ struct reclaim_row {
     bool live;
 };
 
+enum reclaim_phase {
+    RECLAIM_READING, /* headers, then records: with a reader */
+    RECLAIM_PICKING, /* the live ones of what was listed */
+    RECLAIM_MOVING,
+};
+
 struct reclaim {
     struct dry_job job; /* first */
     struct engine *engine;
@@ -34,7 +43,9 @@ struct reclaim {
     uint64_t end; /* one behind the last row looked at */
     size_t row_count;
     size_t listed_bytes;
-    bool read; /* its rows; what is left is finish_round */
+    enum reclaim_phase phase;
+    size_t next;          /* row to pick or move */
+    uint64_t moved_bytes; /* of the rows before that, as the log counts them */
     struct reclaim_row rows[ROUND_ROWS];
 };
 
@@ -153,14 +164,13 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
     return true;
 }
 
-/* The live records have been read: they go into the log again. */
-static void finish_round(struct reclaim *reclaim)
+/* The rows before `next` are dead now, or have been appended again. */
+static void remove_range(struct reclaim *reclaim)
 {
     struct engine *engine = reclaim->engine;
     struct log *log = &engine->log;
-    uint64_t keep_from = reclaim->end;
-    if (reclaim->from != log->first_id) {
-        reclaim_end(engine); /* the round before it was taken back */
+    size_t count = reclaim->next;
+    if (count == 0) {
         return;
     }
     if (!log->full) {
@@ -168,55 +178,79 @@ static void finish_round(struct reclaim *reclaim)
          * what overwrote it, or a crash would leave neither. */
         log_cut(engine);
     }
-    for (size_t i = 0; i < reclaim->row_count; i++) {
-        const struct reclaim_row *row = &reclaim->rows[i];
-        if (!move_row(engine, row)) {
-            keep_from = row->read.id;
-            break;
-        }
-        log->removing_records++;
-        log->removing_bytes += row->bytes;
-    }
-    if (keep_from != reclaim->from) {
-        log_seal(engine, false, keep_from);
-    } else {
-        log->removing_records = log->removing_bytes = 0;
-    }
-    reclaim_end(engine);
+    log->removing_records = count;
+    log->removing_bytes = reclaim->moved_bytes;
+    log_seal(engine, false,
+        count == reclaim->row_count ? reclaim->end
+                                    : reclaim->rows[count].read.id);
 }
 
-/* Else in reclaim_cron: no cut just now, or the round before is not over. */
-static void finish_when_possible(struct engine *engine)
+/* Not in the middle of a command, and not before the round before is over. */
+static bool move_turn(struct reclaim *reclaim, uint64_t deadline_us)
 {
-    struct reclaim *reclaim = engine->reclaim;
-    if (reclaim != NULL && reclaim->read && !engine->held &&
-        !engine->log.removing) {
-        finish_round(reclaim);
+    struct engine *engine = reclaim->engine;
+    if (engine->held || engine->log.removing) {
+        return false;
     }
+    bool valid = reclaim->from == engine->log.first_id;
+    while (valid && reclaim->next < reclaim->row_count &&
+           move_row(engine, &reclaim->rows[reclaim->next])) {
+        reclaim->moved_bytes += reclaim->rows[reclaim->next].bytes;
+        if (++reclaim->next % CLOCK_ROWS == 0 &&
+            engine_mono_us() >= deadline_us) {
+            return true;
+        }
+    }
+    if (valid) {
+        remove_range(reclaim);
+    } /* else the round before has been taken back */
+    reclaim_end(engine);
+    return false;
 }
 
 static void on_read(struct dry_job *job)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    reclaim->read = true;
-    finish_when_possible(reclaim->engine);
+    reclaim->next = 0;
+    reclaim->phase = RECLAIM_MOVING;
+}
+
+static bool pick_turn(struct reclaim *reclaim, uint64_t deadline_us)
+{
+    struct engine *engine = reclaim->engine;
+    while (reclaim->next < reclaim->row_count) {
+        struct reclaim_row *row = &reclaim->rows[reclaim->next];
+        row->live = live_entry(engine, row) != NULL;
+        if (++reclaim->next % CLOCK_ROWS == 0 &&
+            engine_mono_us() >= deadline_us) {
+            return true;
+        }
+    }
+    reclaim->phase = RECLAIM_READING;
+    reclaim->job.call = read_rows;
+    reclaim->job.done = on_read;
+    dry_workers_submit(engine->log.workers, &reclaim->job);
+    return false;
+}
+
+bool reclaim_turn(struct engine *engine, uint64_t deadline_us)
+{
+    struct reclaim *reclaim = engine->reclaim;
+    if (reclaim == NULL || reclaim->phase == RECLAIM_READING) {
+        return false;
+    }
+    return reclaim->phase == RECLAIM_PICKING ? pick_turn(reclaim, deadline_us)
+                                             : move_turn(reclaim, deadline_us);
 }
 
 static void on_listed(struct dry_job *job)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    struct engine *engine = reclaim->engine;
     if (job->result != DRY_OK || reclaim->row_count == 0) {
-        reclaim_end(engine);
+        reclaim_end(reclaim->engine);
         return;
     }
-    for (size_t i = 0; i < reclaim->row_count; i++) {
-        struct reclaim_row *row = &reclaim->rows[i];
-        row->live = live_entry(engine, row) != NULL;
-    }
-    job->call = read_rows;
-    job->done = on_read;
-    dry_workers_submit(engine->log.workers, job);
+    reclaim->phase = RECLAIM_PICKING;
 }
 
 static bool wasteful(const struct engine *engine)
@@ -245,7 +279,7 @@ bool reclaim_behind(const struct engine *engine)
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
-    finish_when_possible(engine);
+    reclaim_turn(engine, engine_mono_us() + TURN_US);
     uint64_t from = log->removing ? log->removing_to : log->first_id;
     if (log->store == NULL || log->closing || engine->reclaim != NULL ||
         !wasteful(engine) || from > log->committed_id) {
@@ -266,7 +300,7 @@ void reclaim_cron(struct engine *engine)
 
 void reclaim_abandon(struct engine *engine)
 {
-    if (engine->reclaim != NULL && engine->reclaim->read) {
+    if (engine->reclaim != NULL && engine->reclaim->phase == RECLAIM_MOVING) {
         reclaim_end(engine);
     }
 }

@@ -3,9 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Reads that a reader takes at once at most: the more the cheaper, but all of
  * them arrive when the last one does. */
@@ -175,22 +173,10 @@ static void complete(
     }
 }
 
-/* Where processors are few, disk work that computes must not keep the loop
- * waiting for its share: it has that many steps less of priority (nice). */
-#define NICER 10
-
-static void be_nicer(void)
-{
-    id_t thread = (id_t)gettid();
-    setpriority(
-        PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + NICER);
-}
-
 static void *writer_main(void *argument)
 {
     struct dry_workers *workers = argument;
     struct dry_job *job;
-    be_nicer();
     while ((job = queue_take(&workers->writes)) != NULL) {
         apply(workers->store, job);
         complete(workers, job, &job->next);
@@ -203,7 +189,6 @@ static void *reader_main(void *argument)
     struct dry_workers *workers = argument;
     unsigned number = atomic_fetch_add(&workers->readers_begun, 1);
     struct dry_job *first;
-    be_nicer();
     while ((first = queue_take(&workers->reads)) != NULL) {
         struct dry_job **end = &first;
         if (first->kind == DRY_JOB_CALL) {

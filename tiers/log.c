@@ -22,8 +22,6 @@
 /* appendfsync everysec: made durable this often. */
 #define SYNC_MS 900
 #define RETRY_MIN_MS 200
-/* Without writes for so long, batches that are done do not stay. */
-#define SPARE_MS 1000
 
 /* ---- building a batch ---- */
 
@@ -31,7 +29,8 @@ static struct batch *open_batch(struct engine *engine)
 {
     struct log *log = &engine->log;
     if (log->open == NULL) {
-        log->open = batch_new(engine);
+        log->open = xcalloc(1, sizeof *log->open);
+        log->open->engine = engine;
         log->open->sequence = log->next_sequence;
     }
     return log->open;
@@ -258,10 +257,10 @@ void log_cut(struct engine *engine)
 
 static void resolve_records(struct batch *batch)
 {
-    struct dry_record *records = batch_records(batch);
+    batch->records = xcalloc(batch->row_count + 1, sizeof *batch->records);
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct batch_row *row = &batch->rows[i];
-        records[i] = (struct dry_record){
+        batch->records[i] = (struct dry_record){
             .id = row->id,
             .header = bytes_of(batch->data + row->header_at, row->header_size),
             .payload = row->blob != NULL
@@ -270,7 +269,7 @@ static void resolve_records(struct batch *batch)
                                  row->payload_size),
         };
     }
-    batch->job.batch.records = records;
+    batch->job.batch.records = batch->records;
     batch->job.batch.record_count = batch->row_count;
 }
 
@@ -347,10 +346,7 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     batch->job.batch.keep_from = keep_from;
     batch->job.batch.frees = frees_room(batch, keep_from);
-    if (keep_from != 0) {
-        log->removing = true;
-        log->removing_to = keep_from;
-    }
+    log->removing |= keep_from != 0;
     log->sealed_bytes += batch->size + batch->blob_bytes;
     if (log->last_sealed != NULL) {
         log->last_sealed->next = batch;
@@ -441,28 +437,6 @@ static void apply_done(struct engine *engine, struct batch *batch)
     batch_free(batch);
 }
 
-static bool has_writes(const struct log *log)
-{
-    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
-           log->keyspaces_changed || log->cuts > log->sealed_cut;
-}
-
-/* Group commit: whatever came while a batch was under way goes into the next
- * one. False: nobody waits for a commit. */
-static bool commit_group(struct engine *engine)
-{
-    struct log *log = &engine->log;
-    bool through = log->through_cut > log->syncing_cut;
-    if (engine->options.durability != ENGINE_ALWAYS && !through) {
-        return false;
-    }
-    if ((has_writes(log) || through) && log->sealed == NULL) {
-        log_cut(engine);
-        log_seal(engine, true, 0);
-    }
-    return true;
-}
-
 static void on_applied(struct dry_job *job)
 {
     struct batch *batch = (struct batch *)job;
@@ -476,14 +450,12 @@ static void on_applied(struct dry_job *job)
     }
     apply_done(engine, batch);
     apply_next(engine);
-    if (log->failures == 0) {
-        commit_group(engine); /* the disk works while the others are told */
-    }
-    sink_committed(engine, engine_mono_us() + TURN_US);
+    sink_committed(engine);
     fetch_after_commit(engine);
     if (reclaimed) {
         reclaim_cron(engine); /* overwriting may be faster than the clock */
     }
+    waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
     waiters_run(&engine->sync_waiters, log->synced_cut, DRY_OK);
 }
 
@@ -507,7 +479,7 @@ bool log_has_room(const struct engine *engine)
 {
     const struct log *log = &engine->log;
     return log->store != NULL && log->failures == 0 &&
-           log->sealed_bytes < SEALED_MAX_BYTES && !reclaim_behind(engine);
+           log->sealed_bytes < SEALED_MAX_BYTES;
 }
 
 bool log_idle(const struct engine *engine)
@@ -515,6 +487,12 @@ bool log_idle(const struct engine *engine)
     const struct log *log = &engine->log;
     return log->open == NULL && log->sealed == NULL && log->mark_count == 0 &&
            log->queue_count == 0 && !log->keyspaces_changed;
+}
+
+static bool has_writes(const struct log *log)
+{
+    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
+           log->keyspaces_changed || log->cuts > log->sealed_cut;
 }
 
 /* Deletions pass a full disk, so they go without what needs room. */
@@ -540,7 +518,14 @@ void log_turn(struct engine *engine)
         }
         return;
     }
-    if (commit_group(engine)) {
+    bool through = log->through_cut > log->syncing_cut;
+    if (engine->options.durability == ENGINE_ALWAYS || through) {
+        /* Group commit: whatever came while a batch was under way goes
+         * into the next one. */
+        if ((has_writes(log) || through) && log->sealed == NULL) {
+            log_cut(engine);
+            log_seal(engine, true, 0);
+        }
         return;
     }
     bool queue_large = log->queue_count >= BATCH_ROWS;
@@ -577,9 +562,6 @@ void log_cron(struct engine *engine)
         return;
     }
     log_deadline_turn(engine);
-    if (log->spare.count > 0 && is_due(engine, log->spare.last_ms, SPARE_MS)) {
-        batch_pool_clear(&log->spare);
-    }
     if (log->failures > 0 && !log->applying &&
         is_due(engine, log->failed_ms, log->retry_ms)) {
         log_retry(engine);

@@ -81,5 +81,4 @@ void log_abandon_sealed(struct engine *engine)
     log->sealed_bytes = 0;
     log->removing = false;
     log->removing_records = log->removing_bytes = 0;
-    reclaim_abandon(engine);
 }

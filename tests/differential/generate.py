@@ -28,7 +28,23 @@ RISKY = {
 RISKY_OPTIONS = {b"EX": 100, b"PX": 100000}
 # Commands that delete a key without looking whether it has expired: Redis
 # counts a change when it has and nobody noticed yet. Command -> the key.
-DELETES_UNSEEN = {b"BITOP": 2}
+DELETES_UNSEEN = {
+    b"BITOP": 2,
+    b"ZUNIONSTORE": 1,
+    b"ZINTERSTORE": 1,
+    b"ZDIFFSTORE": 1,
+    b"ZRANGESTORE": 1,
+    b"SUNIONSTORE": 1,
+    b"SINTERSTORE": 1,
+    b"SDIFFSTORE": 1,
+    b"GEOSEARCHSTORE": 1,
+}
+# ... and those that name it behind an option.
+DELETES_UNSEEN_OPTIONS = {
+    b"SORT": (b"STORE",),
+    b"GEORADIUS": (b"STORE", b"STOREDIST"),
+    b"GEORADIUSBYMEMBER": (b"STORE", b"STOREDIST"),
+}
 
 
 def as_integer(word):
@@ -103,9 +119,9 @@ def stores_any_order(args):
 def deleted_unseen(args):
     """The keys that the command deletes without looking (DELETES_UNSEEN)."""
     name = args[0].upper()
-    if name == b"SORT":
+    if name in DELETES_UNSEEN_OPTIONS:
         return [key for word, key in zip(args[2:], args[3:])
-                if word.upper() == b"STORE"]
+                if word.upper() in DELETES_UNSEEN_OPTIONS[name]]
     at = DELETES_UNSEEN.get(name, len(args))
     return args[at:at + 1]
 

@@ -34,12 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > INPUT_MAX_BYTES) {
         return 0;
     }
-    if (whole == NULL) {
-        whole_start(config);
-    }
-    for (unsigned i = 0; i < WHOLE_PEERS; i++) {
-        peer_open(&whole->peers[i]);
-    }
+    whole_begin(config);
     for (size_t at = 0; at < size;) {
         size_t length = turn_bytes(text + at, size - at);
         whole_send(&whole->peers[turn], text + at, length);

@@ -60,13 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > INPUT_MAX_BYTES) {
         return 0;
     }
-    if (whole == NULL) {
-        whole_start(config);
+    if (whole_begin(config)) {
         check(uv_timer_init(&whole->server.loop, &executioner) == 0);
         check(uv_timer_start(&executioner, on_time, 50, 50) == 0);
-    }
-    for (unsigned i = 0; i < WHOLE_PEERS; i++) {
-        peer_open(&whole->peers[i]);
     }
     whole_say(&whole->peers[0], "HELLO 3\nSET k v\nRPUSH l 1 2 3\n");
     if (size > 2 && data[0] == '#') {

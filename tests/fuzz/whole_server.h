@@ -4,7 +4,6 @@
 #ifndef LARDER_TESTS_FUZZ_WHOLE_SERVER_H
 #define LARDER_TESTS_FUZZ_WHOLE_SERVER_H
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 
 #include "server/conn.h"
 #include "server/server.h"
+#include "tests/support/directory.h"
 
 enum { WHOLE_PEERS = 2, WHOLE_NEST_MAX = 64 };
 
@@ -26,27 +26,18 @@ struct peer {
 struct whole {
     struct server server;
     struct peer peers[WHOLE_PEERS];
-    char directory[64], socket_path[100];
+    char directory[DIRECTORY_PATH_BYTES], socket_path[100];
 };
 
 static struct whole *whole;
 
 /* ---- life ---- */
 
-static int whole_remove(
-    const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
 static inline void whole_stop(void)
 {
     server_end(&whole->server);
     config_finish(&whole->server.config);
-    nftw(whole->directory, whole_remove, 16, FTW_DEPTH | FTW_PHYS);
+    directory_remove(whole->directory);
     free(whole);
     whole = NULL;
 }
@@ -56,9 +47,7 @@ static inline void whole_start(const char *more)
 {
     char path[100], name[] = "larder-server", *arguments[] = {name, path, NULL};
     whole = xcalloc(1, sizeof *whole);
-    snprintf(whole->directory, sizeof whole->directory, "%s/larder-fuzz-XXXXXX",
-        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/var/tmp");
-    check(mkdtemp(whole->directory) != NULL);
+    check(directory_make(whole->directory, "fuzz"));
     snprintf(whole->socket_path, sizeof whole->socket_path, "%s/socket",
         whole->directory);
     snprintf(path, sizeof path, "%s/conf", whole->directory);
@@ -89,6 +78,20 @@ static inline void peer_open(struct peer *peer)
         address.sun_path, sizeof address.sun_path, "%s", whole->socket_path);
     check(peer->fd >= 0);
     check(connect(peer->fd, (struct sockaddr *)&address, sizeof address) == 0);
+}
+
+/* Begins an input: its clients connect, at first to a server that is started
+ * with `more` configuration; then true. */
+static inline bool whole_begin(const char *more)
+{
+    bool first = whole == NULL;
+    if (first) {
+        whole_start(more);
+    }
+    for (unsigned i = 0; i < WHOLE_PEERS; i++) {
+        peer_open(&whole->peers[i]);
+    }
+    return first;
 }
 
 static inline void peer_close(struct peer *peer)

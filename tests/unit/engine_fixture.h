@@ -13,7 +13,7 @@
 struct world {
     struct engine *engine;
     struct engine_options options;
-    char directory[64];
+    char directory[DIRECTORY_PATH_BYTES];
     char path[80];
     int64_t now_ms;
     unsigned events[4]; /* by enum engine_event */
@@ -64,11 +64,7 @@ static inline void world_init(
     struct world *world, enum engine_durability durability)
 {
     *world = (struct world){.now_ms = 1700000000000};
-    /* In RAM where possible: syncs would take all the time otherwise. */
-    snprintf(world->directory, sizeof world->directory,
-        "%s/larder-engine-XXXXXX",
-        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/var/tmp");
-    assert_non_null(mkdtemp(world->directory));
+    assert_true(directory_make(world->directory, "engine"));
     snprintf(world->path, sizeof world->path, "%s/dry", world->directory);
     world->options = (struct engine_options){
         .path = world->path,
@@ -102,7 +98,7 @@ static inline void world_reopen(struct world *world)
 static inline void world_finish(struct world *world)
 {
     world_close(world);
-    nftw(world->directory, fixture_remove, 16, FTW_DEPTH | FTW_PHYS);
+    directory_remove(world->directory);
 }
 
 static inline struct db *world_db(struct world *world, unsigned number)

@@ -117,9 +117,9 @@ static inline int nth_open(const char *path, int flags, va_list arguments)
 /* A sanitizer has its own allocator. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define NTH_DEFINE_MALLOC
-enum { NTH_HAS_MALLOC = false };
+#define NTH_HAS_MALLOC 0
 #else
-enum { NTH_HAS_MALLOC = true };
+#define NTH_HAS_MALLOC 1
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);

@@ -11,10 +11,11 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/directory.h"
+#include "tests/unit/seed.h"
 #include "tiers/dry/store.h"
 
 #define FIXTURE_LIMIT ((uint64_t)4 << 30)
@@ -22,20 +23,11 @@
 struct fixture {
     const struct dry_ops *ops;
     struct dry_store *store;
-    char directory[64]; /* for this test alone */
-    char path[80];      /* of the store in it */
+    char directory[DIRECTORY_PATH_BYTES]; /* for this test alone */
+    char path[80];                        /* of the store in it */
     uint64_t limit_bytes;
     char reason[200];
 };
-
-static inline int fixture_remove(
-    const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
 
 static inline void fixture_init(
     struct fixture *fixture, const struct dry_ops *ops)
@@ -86,18 +78,10 @@ static inline void fixture_reopen(struct fixture *fixture)
 static inline void fixture_finish(struct fixture *fixture)
 {
     fixture_close(fixture);
-    nftw(fixture->directory, fixture_remove, 16, FTW_DEPTH | FTW_PHYS);
+    directory_remove(fixture->directory);
 }
 
 /* ---- records ---- */
-
-static inline uint64_t fixture_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 /* Fills `size` bytes so that the id and the place can be told. */
 static inline void fixture_fill(char *to, size_t size, uint64_t id)
@@ -105,7 +89,7 @@ static inline void fixture_fill(char *to, size_t size, uint64_t id)
     uint64_t state = id * 0x9e3779b97f4a7c15u + 1;
     for (size_t i = 0; i < size; i++) {
         if (i % 8 == 0) {
-            fixture_random(&state);
+            seed_next(&state);
         }
         to[i] = (char)(state >> i % 8 * 8);
     }

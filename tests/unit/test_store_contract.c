@@ -257,25 +257,25 @@ static void test_model(void **state)
 
     for (int round = 0; round < 150; round++) {
         struct dry_record records[40];
-        size_t count = fixture_random(&random) % 40;
+        size_t count = seed_below(&random, 40);
         for (size_t i = 0; i < count; i++) {
             records[i] = fixture_record(next, next % 70, size_of(next));
             next++;
         }
         struct dry_batch_view batch = {.records = records,
             .record_count = count,
-            .sync = fixture_random(&random) % 8 == 0};
-        if (fixture_random(&random) % 3 == 0 && next > first) {
-            first += fixture_random(&random) % (next - first + 1);
+            .sync = seed_below(&random, 8) == 0};
+        if (seed_below(&random, 3) == 0 && next > first) {
+            first += seed_below(&random, next - first + 1);
             batch.keep_from = first;
         }
         assert_int_equal(fixture_apply(fixture, &batch), DRY_OK);
         fixture_free(records, count);
-        if (fixture_random(&random) % 10 == 0) {
+        if (seed_below(&random, 10) == 0) {
             fixture_reopen(fixture);
         }
         if (first < next) {
-            uint64_t id = first + fixture_random(&random) % (next - first);
+            uint64_t id = first + seed_below(&random, next - first);
             fixture_expect(fixture, id, id % 70, size_of(id));
             fixture_expect(fixture, first, first % 70, size_of(first));
         }
@@ -341,10 +341,9 @@ static void test_many(void **state)
     }
     for (size_t round = 0; round < 40; round++) {
         struct dry_read reads[MANY], *pointers[MANY];
-        size_t count = fixture_random(&random) % MANY;
+        size_t count = seed_below(&random, MANY);
         for (size_t i = 0; i < count; i++) {
-            reads[i] =
-                (struct dry_read){.id = fixture_random(&random) % (MANY + 20)};
+            reads[i] = (struct dry_read){.id = seed_below(&random, MANY + 20)};
             reads[i].id += reads[i].id == 0;
             pointers[i] = &reads[i];
         }
@@ -371,7 +370,7 @@ static void *read_on(void *argument)
     uint64_t random = reading->seed, last;
     size_t wrong = 0;
     while ((last = atomic_load(reading->last)) < 2000) {
-        uint64_t id = 1 + fixture_random(&random) % (last + 1);
+        uint64_t id = 1 + seed_below(&random, last + 1);
         size_t header_bytes, payload_bytes;
         char *data;
         enum dry_result result =
@@ -460,9 +459,8 @@ static uint64_t check_after_kill(struct fixture *fixture, uint64_t said)
 static void test_kill(void **state)
 {
     struct fixture *fixture = *state;
-    uint64_t random = (uint64_t)getpid() * 7919 + 1, said = 0;
+    uint64_t random = seed_take("kills"), said = 0;
 
-    print_message("# seed %llu\n", (unsigned long long)random);
     for (int round = 0; round < 12; round++) {
         int fds[2];
         fixture_close(fixture);
@@ -474,7 +472,7 @@ static void test_kill(void **state)
             write_until_killed(fixture, fds[1]);
         }
         close(fds[1]);
-        usleep((useconds_t)(fixture_random(&random) % 150000));
+        usleep((useconds_t)seed_below(&random, 150000));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         uint64_t id;

@@ -1,6 +1,5 @@
 /* Damaged, cut and foreign files: refused with path and reason, left as they
  * are, and never a crash. */
-#include "tests/unit/seed.h"
 #include "tests/unit/store_fixture.h"
 
 #include <fcntl.h>
@@ -267,9 +266,9 @@ static void test_flips(void **state)
     }
     for (size_t i = 0; i < flips; i++) {
         /* Half of them where pages keep their structure. */
-        size_t page = fixture_random(&random) % (size / PAGE);
-        size_t at = fixture_random(&random) % (i % 2 == 0 ? 40 : PAGE);
-        unsigned char bits = (unsigned char)(1 + fixture_random(&random) % 255);
+        size_t page = seed_below(&random, size / PAGE);
+        size_t at = seed_below(&random, i % 2 == 0 ? 40 : PAGE);
+        unsigned char bits = (unsigned char)(1 + seed_below(&random, 255));
         crashes += !flip(fixture, image, size, page * PAGE + at, bits);
     }
     free(image);

@@ -370,7 +370,7 @@ static void apply_failed(struct engine *engine, struct batch *batch)
 {
     struct log *log = &engine->log;
     enum dry_result result = batch->job.result;
-    if (log->failures == 0) {
+    if (log->failures == 0 || strcmp(log->error, batch->job.reason) != 0) {
         engine->options.log(engine->options.context, 3, batch->job.reason);
     }
     snprintf(log->error, sizeof log->error, "%s", batch->job.reason);

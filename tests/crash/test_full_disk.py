@@ -101,7 +101,8 @@ def test_refuses_writes_and_heals(start_on, settings):
         # DEL needs room for marks only; then there is room again.
         gone, kept = there[::2], there[1::2]
         for number in gone:
-            assert connection.command("DEL", "key:%d" % number) == b":1\r\n"
+            reply = connection.command("DEL", "key:%d" % number)
+            assert reply == b":1\r\n", (number, reply)
         # Little by little: what lives beside the dead is moved first.
         more = []
 
@@ -138,7 +139,8 @@ def test_nothing_acknowledged_is_lost(start_on):
     gone = there[:100]
     with server.connect(timeout=60) as connection:
         for number in gone:
-            assert connection.command("DEL", "key:%d" % number) == b":1\r\n"
+            reply = connection.command("DEL", "key:%d" % number)
+            assert reply == b":1\r\n", (number, reply)
     server.kill()
     server.expect_crash = False
     server.start()

@@ -118,6 +118,7 @@ def test_behind_writes_after_its_time(server):
             one.command("SET", f"other:{i}", i)
         one.command("SET", "w:0", "last")
         wait_until(lambda: figure(one, "records_written") == 50)
+        wait_until(lambda: figure(one, "pending_batch_bytes") == 0)
         assert figure(one, "batches") <= 3
     with crash(server) as one:
         assert one.command("DBSIZE") == b":50\r\n"
@@ -133,6 +134,7 @@ def test_demote_writes_on_the_way_down(start_larder):
         one.command("SET", f"w:{i}", i)
         one.command("SET", f"other:{i}", i)
     wait_until(lambda: figure(one, "records_written") == 10)
+    wait_until(lambda: figure(one, "pending_batch_bytes") == 0)
     assert stats(one, "w:")["disk_bytes"] == 0
     one.command("TIER", "DEMOTE", "w:0", "TO", "dry")
     assert figure(one, "records_written") == 11

@@ -114,6 +114,7 @@ static void wait_for_store(struct engine *engine)
 {
     dry_workers_wait(engine->log.workers, 100);
     dry_workers_collect(engine->log.workers);
+    reclaim_turn(engine, UINT64_MAX);
 }
 
 /* A store that failed is asked once more whether it still does. */

@@ -245,6 +245,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     namespaces_turn(engine, deadline_us);
     bool trimming = trim_turn(engine, deadline_us);
     item_turn(engine);
+    bool dropping = engine->dropping && sink_committed(engine, deadline_us);
+    bool reclaiming = reclaim_turn(engine, deadline_us);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);
     }
@@ -258,8 +260,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
                    memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
-    return clearing || sinking || saving || trimming || warming ||
-           engine_namespaces_settling(engine);
+    return clearing || dropping || reclaiming || sinking || saving ||
+           trimming || warming || engine_namespaces_settling(engine);
 }
 
 void engine_cron(struct engine *engine, int64_t now_ms)

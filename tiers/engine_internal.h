@@ -17,6 +17,7 @@
 #include "tiers/dry/workers.h"
 #include "tiers/engine.h"
 #include "tiers/index.h"
+#include "tiers/log_batch.h"
 #include "tiers/lru.h"
 #include "tiers/namespace_internal.h"
 #include "tiers/record.h"
@@ -77,41 +78,6 @@ struct waiter_list {
     struct engine_waiter *first, *last;
 };
 
-/* One atomic append on its way to the store. Filled while it is the log's
- * open batch, then sealed, applied, and freed. */
-struct batch_row {
-    uint64_t id;
-    uint64_t hash;
-    uint64_t old_id;    /* of a record that is moved, else 0 */
-    uint32_t keyspace;  /* 0: a marks row */
-    size_t total_bytes; /* what it adds to the log's */
-    size_t header_at, header_size;
-    size_t payload_at, payload_size; /* in data, unless blob is set */
-    struct blob *blob;               /* one reference held */
-    /* A large live value: the writer encodes it, which makes `encoded`. */
-    struct value *snapshot;
-    enum codec snapshot_codec; /* how its record is to be packed */
-    int snapshot_level;
-    char *encoded; /* malloc'd, `payload_size` bytes */
-};
-struct batch {
-    struct dry_job job; /* first: done() finds the batch by it */
-    struct engine *engine;
-    struct batch *next;
-    uint64_t sequence;
-    uint64_t cut; /* of the cuts, the last one that went before or with it */
-    char *data;
-    size_t size, capacity;
-    size_t blob_bytes;
-    struct batch_row *rows;
-    size_t row_count, row_capacity;
-    struct dry_record *records;
-    struct dry_system_value *system;
-    char *keyspaces;
-    struct patience patience;
-    unsigned dictionaries; /* the store has them up to here once it is there */
-};
-
 struct queued {
     uint64_t hash;
     uint32_t keyspace;
@@ -129,6 +95,7 @@ struct log {
     bool applying;
     bool closing; /* nothing new is begun */
     size_t sealed_bytes;
+    struct batch_pool spare;
     uint64_t next_sequence; /* of the batch that is open or comes next */
     uint64_t committed_sequence, synced_sequence;
     /* Cuts are counted, because batches of moved records come between: a
@@ -143,7 +110,8 @@ struct log {
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */
     size_t queue_count, queue_capacity;
-    bool removing; /* a batch that takes the left edge is sealed */
+    bool removing;        /* a batch that takes the left edge is sealed */
+    uint64_t removing_to; /* the edge after it */
     uint64_t removing_records, removing_bytes; /* what it takes */
     bool cutting;           /* a cut is one batch, however large */
     bool keyspaces_changed; /* the next batch carries the new map */
@@ -198,6 +166,7 @@ struct engine {
     struct reclaim *reclaim;
     struct warm warm;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
+    bool dropping;          /* sink_committed has more to do */
     uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
     struct engine_stats counters;
     size_t index_bytes;
@@ -400,17 +369,13 @@ void db_tell(const struct db *db, enum engine_event event, struct bytes key);
 #define LOG_KEYSPACES_BYTES(databases)                                         \
     (sizeof(uint32_t) +                                                        \
         (size_t)(databases) * (sizeof(uint32_t) + sizeof(uint64_t)))
-void batch_free(struct batch *batch);
 /* What goes with the batch beside its records: the map of databases, if it has
  * changed, and dictionaries that are not known to be there. (log_system.c) */
 void log_attach_system(struct engine *engine, struct batch *batch);
-/* Room for `size` more bytes in its data; good until the next call. */
-char *batch_room(struct batch *batch, size_t size);
-struct batch_row *batch_add_row(struct batch *batch, uint64_t id);
 /* Everything that waits for the writer is taken back, so that small batches
  * (deletions, reclaim) can pass a disk that is full, and records that were to
  * be moved can be read where they are. */
-void log_abandon_sealed(struct engine *engine);
+void log_abandon(struct engine *engine);
 bool log_open(struct engine *engine, char *reason, size_t reason_size);
 void log_close(struct engine *engine);
 /* There is a store, it works, and not too much waits for it. */
@@ -491,7 +456,9 @@ bool policy_refuses(const struct policy *policy);
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
 void sink_turn(struct engine *engine, uint64_t deadline_us);
-void sink_committed(struct engine *engine);
+/* Gives up in RAM what sinks and is committed, and tells who waits for that.
+ * True: the time is over, and there is more. */
+bool sink_committed(struct engine *engine, uint64_t deadline_us);
 /* Where the entry goes from a tier, TIER_NONE: nowhere. */
 enum tier tier_below(
     const struct shelf *shelf, const struct entry *entry, unsigned tier);
@@ -524,6 +491,14 @@ void fetch_retry_turn(struct engine *engine);
 void fetch_deadline_turn(struct engine *engine);
 /* Starts a round if there is much to take back. */
 void reclaim_cron(struct engine *engine);
+/* Goes on with one. True: the time is over, and there is more to do. */
+bool reclaim_turn(struct engine *engine, uint64_t deadline_us);
+/* What was sealed has been taken back, moved records among it, perhaps: a round
+ * that has come to moving ends. */
+void reclaim_abandon(struct engine *engine);
+/* Is space being taken back, and more dies than that? Then what sinks waits,
+ * and at last its writers. Not when nothing can be taken back. */
+bool reclaim_behind(const struct engine *engine);
 void reclaim_close(struct engine *engine);
 void expire_turn(struct engine *engine, uint64_t deadline_us);
 void checkpoint_turn(struct engine *engine, uint64_t deadline_us);

@@ -22,6 +22,8 @@
 /* appendfsync everysec: made durable this often. */
 #define SYNC_MS 900
 #define RETRY_MIN_MS 200
+/* Without writes for so long, batches that are done do not stay. */
+#define SPARE_MS 1000
 
 /* ---- building a batch ---- */
 
@@ -29,8 +31,7 @@ static struct batch *open_batch(struct engine *engine)
 {
     struct log *log = &engine->log;
     if (log->open == NULL) {
-        log->open = xcalloc(1, sizeof *log->open);
-        log->open->engine = engine;
+        log->open = batch_new(engine);
         log->open->sequence = log->next_sequence;
     }
     return log->open;
@@ -165,7 +166,8 @@ void log_append_entry(struct space *space, struct entry *entry, uint64_t hash)
     } else {
         append(engine, &record, blob, hash);
     }
-    const struct batch *batch = engine->log.open;
+    struct batch *batch = engine->log.open;
+    batch->has_writes = true;
     entry_set_id(entry, batch->rows[batch->row_count - 1].id);
     entry_set_record_bytes(entry, bytes);
     log_count_entry(engine, entry, 1);
@@ -257,10 +259,10 @@ void log_cut(struct engine *engine)
 
 static void resolve_records(struct batch *batch)
 {
-    batch->records = xcalloc(batch->row_count + 1, sizeof *batch->records);
+    struct dry_record *records = batch_records(batch);
     for (size_t i = 0; i < batch->row_count; i++) {
         const struct batch_row *row = &batch->rows[i];
-        batch->records[i] = (struct dry_record){
+        records[i] = (struct dry_record){
             .id = row->id,
             .header = bytes_of(batch->data + row->header_at, row->header_size),
             .payload = row->blob != NULL
@@ -269,7 +271,7 @@ static void resolve_records(struct batch *batch)
                                  row->payload_size),
         };
     }
-    batch->job.batch.records = batch->records;
+    batch->job.batch.records = records;
     batch->job.batch.record_count = batch->row_count;
 }
 
@@ -346,7 +348,10 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     }
     batch->job.batch.keep_from = keep_from;
     batch->job.batch.frees = frees_room(batch, keep_from);
-    log->removing |= keep_from != 0;
+    if (keep_from != 0) {
+        log->removing = true;
+        log->removing_to = keep_from;
+    }
     log->sealed_bytes += batch->size + batch->blob_bytes;
     if (log->last_sealed != NULL) {
         log->last_sealed->next = batch;
@@ -366,6 +371,20 @@ int64_t log_retry_ms(struct engine *engine, unsigned failures, int64_t limit_ms)
            (int64_t)(engine_random(engine) % (uint64_t)(delay_ms / 4 + 1));
 }
 
+/* Who waits for a cut up to this one hears that it was not written. What has
+ * come since may pass a full disk, if it is deletions; and if only moved
+ * records and marks were refused, the marks go again alone. */
+static uint64_t refused_cut(const struct log *log, const struct batch *batch)
+{
+    bool wrote = log->full ? log->wrote_while_full : log->queue_count > 0;
+    if (batch->job.result != DRY_FULL || wrote) {
+        return UINT64_MAX;
+    }
+    bool moved = batch->job.batch.keep_from != 0 && !batch->has_writes &&
+                 batch == log->last_sealed;
+    return moved ? 0 : log->last_sealed->cut;
+}
+
 static void apply_failed(struct engine *engine, struct batch *batch)
 {
     struct log *log = &engine->log;
@@ -375,18 +394,17 @@ static void apply_failed(struct engine *engine, struct batch *batch)
     }
     snprintf(log->error, sizeof log->error, "%s", batch->job.reason);
     log->failures++;
-    /* Deletions may have come since the disk was full, which can pass. */
-    bool some = log->full && !log->wrote_while_full;
-    uint64_t cut = some ? log->last_sealed->cut : UINT64_MAX;
+    uint64_t cut = refused_cut(log, batch);
     log->full = result == DRY_FULL;
-    log->full_for_all = log->full && batch->job.batch.frees;
+    log->full_for_all = log->full && batch->job.batch.frees &&
+                        batch->job.batch.keep_from == 0;
     engine->counters.store_errors++;
     struct patience patience = log_patience(engine, batch);
     log->failed_ms = engine->now_ms;
     log->retry_ms = log_retry_ms(engine, log->failures, patience.delay_ms);
     if (log->full || log->failures >= patience.attempts) {
         log->refuses = true;
-        log_abandon_sealed(engine);
+        log_abandon(engine);
         log->wrote_while_full = false;
         waiters_run(&engine->sync_waiters, cut, result);
         waiters_run(&engine->commit_waiters, UINT64_MAX, result);
@@ -437,6 +455,28 @@ static void apply_done(struct engine *engine, struct batch *batch)
     batch_free(batch);
 }
 
+static bool has_writes(const struct log *log)
+{
+    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
+           log->keyspaces_changed || log->cuts > log->sealed_cut;
+}
+
+/* Group commit: whatever came while a batch was under way goes into the next
+ * one. False: nobody waits for a commit. */
+static bool commit_group(struct engine *engine)
+{
+    struct log *log = &engine->log;
+    bool through = log->through_cut > log->syncing_cut;
+    if (engine->options.durability != ENGINE_ALWAYS && !through) {
+        return false;
+    }
+    if ((has_writes(log) || through) && log->sealed == NULL) {
+        log_cut(engine);
+        log_seal(engine, true, 0);
+    }
+    return true;
+}
+
 static void on_applied(struct dry_job *job)
 {
     struct batch *batch = (struct batch *)job;
@@ -450,12 +490,11 @@ static void on_applied(struct dry_job *job)
     }
     apply_done(engine, batch);
     apply_next(engine);
-    sink_committed(engine);
+    sink_committed(engine, engine_mono_us() + TURN_US);
     fetch_after_commit(engine);
     if (reclaimed) {
         reclaim_cron(engine); /* overwriting may be faster than the clock */
     }
-    waiters_run(&engine->commit_waiters, log->committed_sequence, DRY_OK);
     waiters_run(&engine->sync_waiters, log->synced_cut, DRY_OK);
 }
 
@@ -479,7 +518,7 @@ bool log_has_room(const struct engine *engine)
 {
     const struct log *log = &engine->log;
     return log->store != NULL && log->failures == 0 &&
-           log->sealed_bytes < SEALED_MAX_BYTES;
+           log->sealed_bytes < SEALED_MAX_BYTES && !reclaim_behind(engine);
 }
 
 bool log_idle(const struct engine *engine)
@@ -489,19 +528,17 @@ bool log_idle(const struct engine *engine)
            log->queue_count == 0 && !log->keyspaces_changed;
 }
 
-static bool has_writes(const struct log *log)
-{
-    return log->queue_count > 0 || log->mark_count > 0 || log->open != NULL ||
-           log->keyspaces_changed || log->cuts > log->sealed_cut;
-}
-
 /* Deletions pass a full disk, so they go without what needs room. */
 static void seal_marks(struct engine *engine)
 {
-    bool through = engine->log.through_cut > engine->log.syncing_cut;
-    append_marks(engine);
-    engine->log.cuts++;
-    log_seal(engine, through, 0);
+    struct log *log = &engine->log;
+    bool alone = log->full && !log->wrote_while_full && log->open == NULL &&
+                 log->sealed == NULL;
+    if (alone && log->mark_count > 0) {
+        append_marks(engine);
+        log->cuts++;
+        log_seal(engine, log->through_cut > log->syncing_cut, 0);
+    }
 }
 
 void log_turn(struct engine *engine)
@@ -512,20 +549,10 @@ void log_turn(struct engine *engine)
     }
     apply_next(engine);
     if (log->failures > 0) {
-        if (log->full && !log->wrote_while_full && log->mark_count > 0 &&
-            log->open == NULL && log->sealed == NULL) {
-            seal_marks(engine);
-        }
+        seal_marks(engine);
         return;
     }
-    bool through = log->through_cut > log->syncing_cut;
-    if (engine->options.durability == ENGINE_ALWAYS || through) {
-        /* Group commit: whatever came while a batch was under way goes
-         * into the next one. */
-        if ((has_writes(log) || through) && log->sealed == NULL) {
-            log_cut(engine);
-            log_seal(engine, true, 0);
-        }
+    if (commit_group(engine)) {
         return;
     }
     bool queue_large = log->queue_count >= BATCH_ROWS;
@@ -562,6 +589,9 @@ void log_cron(struct engine *engine)
         return;
     }
     log_deadline_turn(engine);
+    if (log->spare.count > 0 && is_due(engine, log->spare.last_ms, SPARE_MS)) {
+        batch_pool_clear(&log->spare);
+    }
     if (log->failures > 0 && !log->applying &&
         is_due(engine, log->failed_ms, log->retry_ms)) {
         log_retry(engine);

@@ -64,16 +64,26 @@ static void abandon_rows(struct engine *engine, const struct batch *batch)
     }
 }
 
-void log_abandon_sealed(struct engine *engine)
+static void abandon_batch(struct engine *engine, struct batch *batch)
+{
+    engine->log.keyspaces_changed |= batch->keyspaces != NULL;
+    abandon_rows(engine, batch);
+    batch_free(batch);
+}
+
+void log_abandon(struct engine *engine)
 {
     struct log *log = &engine->log;
     bool wrote_through = log->wrote_through;
     while (log->sealed != NULL) {
         struct batch *batch = log->sealed;
         log->sealed = batch->next;
-        log->keyspaces_changed |= batch->keyspaces != NULL;
-        abandon_rows(engine, batch);
-        batch_free(batch);
+        abandon_batch(engine, batch);
+    }
+    if (log->open != NULL) {
+        struct batch *batch = log->open;
+        log->open = NULL;
+        abandon_batch(engine, batch);
     }
     log->wrote_through = wrote_through; /* no command has */
     log->last_sealed = NULL;
@@ -81,4 +91,5 @@ void log_abandon_sealed(struct engine *engine)
     log->sealed_bytes = 0;
     log->removing = false;
     log->removing_records = log->removing_bytes = 0;
+    reclaim_abandon(engine);
 }

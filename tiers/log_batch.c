@@ -3,19 +3,88 @@
 
 #include "tiers/engine_internal.h"
 
-void batch_free(struct batch *batch)
+/* So many are spare, each of at most this part of maxmemory. */
+#define SPARE_BATCHES 2
+#define SPARE_PART 32
+
+static void batch_destroy(struct batch *batch)
+{
+    free(batch->rows);
+    free(batch->records);
+    free(batch->data);
+    free(batch);
+}
+
+static void batch_empty(struct batch *batch)
 {
     for (size_t i = 0; i < batch->row_count; i++) {
         blob_unref(batch->rows[i].blob);
         engine_drop_value(batch->engine, batch->rows[i].snapshot);
         free(batch->rows[i].encoded);
     }
-    free(batch->rows);
-    free(batch->records);
     free(batch->keyspaces);
     free(batch->system);
-    free(batch->data);
-    free(batch);
+    *batch = (struct batch){
+        .data = batch->data,
+        .capacity = batch->capacity,
+        .rows = batch->rows,
+        .row_capacity = batch->row_capacity,
+        .records = batch->records,
+        .record_capacity = batch->record_capacity,
+    };
+}
+
+struct batch *batch_new(struct engine *engine)
+{
+    struct batch_pool *pool = &engine->log.spare;
+    struct batch *batch = pool->first;
+    if (batch != NULL) {
+        pool->first = batch->next;
+        pool->count--;
+        pool->bytes -= batch->capacity;
+        batch->next = NULL;
+    } else {
+        batch = xcalloc(1, sizeof *batch);
+    }
+    batch->engine = engine;
+    return batch;
+}
+
+void batch_free(struct batch *batch)
+{
+    struct engine *engine = batch->engine;
+    struct batch_pool *pool = &engine->log.spare;
+    batch_empty(batch);
+    if (engine->log.closing || pool->count == SPARE_BATCHES ||
+        batch->capacity > engine->options.maxmemory_bytes / SPARE_PART) {
+        batch_destroy(batch);
+        return;
+    }
+    batch->next = pool->first;
+    pool->first = batch;
+    pool->count++;
+    pool->bytes += batch->capacity;
+    pool->last_ms = engine->now_ms;
+}
+
+void batch_pool_clear(struct batch_pool *pool)
+{
+    while (pool->first != NULL) {
+        struct batch *batch = pool->first;
+        pool->first = batch->next;
+        batch_destroy(batch);
+    }
+    *pool = (struct batch_pool){0};
+}
+
+struct dry_record *batch_records(struct batch *batch)
+{
+    if (batch->record_capacity < batch->row_count) {
+        batch->record_capacity = batch->row_capacity;
+        batch->records = xrealloc(
+            batch->records, batch->record_capacity * sizeof *batch->records);
+    }
+    return batch->records;
 }
 
 char *batch_room(struct batch *batch, size_t size)

@@ -173,6 +173,7 @@ void log_close(struct engine *engine)
     if (log->open != NULL) {
         batch_free(log->open);
     }
+    batch_pool_clear(&log->spare);
     if (log->store != NULL) {
         log->ops->close(log->store);
     }

@@ -30,7 +30,8 @@ size_t memory_used(const struct engine *engine)
     if (log->open != NULL) {
         used += log->open->capacity + log->open->blob_bytes;
     }
-    used += log->sealed_bytes + log->mark_capacity * sizeof(struct mark) +
+    used += log->sealed_bytes + log->spare.bytes +
+            log->mark_capacity * sizeof(struct mark) +
             log->queue_capacity * sizeof(struct queued);
     return used;
 }

@@ -4,17 +4,26 @@
  *
  * A round: a reader lists the headers of the oldest ROUND_ROWS records; the
  * engine's thread picks the live ones (the index still names their ids); a
- * reader reads those; the engine's thread appends what is still live. */
+ * reader reads those; the engine's thread appends what is still live. It takes
+ * turns with commands meanwhile. While the last rows are with the writer, the
+ * next round is listed and read. */
 #include <stdlib.h>
 
 #include "tiers/engine_internal.h"
 
-#define ROUND_ROWS 2048
-#define ROUND_BYTES ((size_t)2 * 1024 * 1024)
+#define ROUND_ROWS 4096
+#define ROUND_BYTES ((size_t)4 * 1024 * 1024)
+/* What a round may append to a disk that is full, or was. What it takes out can be used two
+ * commits later, and deletions need room until then. */
+#define FULL_ROUND_BYTES ((size_t)256 * 1024)
 /* Reclaim while the log is larger than this many 16ths of what lives. */
 #define WASTE_16THS 24
+/* ... and sinking waits while the log is larger than this many. */
+#define BEHIND_16THS 34
 /* ... and at least this much is dead. */
 #define WASTE_MIN_BYTES ((uint64_t)32 * 1024 * 1024)
+/* The clock is looked at every so many rows. */
+#define CLOCK_ROWS 16
 
 struct reclaim_row {
     struct dry_read read; /* of a live one: header and payload */
@@ -24,6 +33,12 @@ struct reclaim_row {
     bool live;
 };
 
+enum reclaim_phase {
+    RECLAIM_READING, /* headers, then records: with a reader */
+    RECLAIM_PICKING, /* the live ones of what was listed */
+    RECLAIM_MOVING,
+};
+
 struct reclaim {
     struct dry_job job; /* first */
     struct engine *engine;
@@ -31,7 +46,11 @@ struct reclaim {
     uint64_t end; /* one behind the last row looked at */
     size_t row_count;
     size_t listed_bytes;
-    bool read; /* its rows, while the engine was held */
+    enum reclaim_phase phase;
+    size_t next;          /* row to pick or move */
+    bool small;           /* for a disk that is full, or was */
+    uint64_t live_bytes;  /* of what was picked */
+    uint64_t moved_bytes; /* of the rows before `next`, as the log counts */
     struct reclaim_row rows[ROUND_ROWS];
 };
 
@@ -80,6 +99,7 @@ static void read_rows(struct dry_job *job, struct dry_store *store)
 
 /* ---- engine thread ---- */
 
+/* Also where there is none. */
 static void reclaim_end(struct engine *engine)
 {
     struct reclaim *reclaim = engine->reclaim;
@@ -149,94 +169,151 @@ static bool move_row(struct engine *engine, const struct reclaim_row *row)
     return true;
 }
 
-/* The live records have been read: they go into the log again. */
-static void finish_round(struct reclaim *reclaim)
+/* The rows before `next` are dead now, or have been appended again. */
+static void remove_range(struct reclaim *reclaim)
 {
     struct engine *engine = reclaim->engine;
     struct log *log = &engine->log;
-    uint64_t keep_from = reclaim->end;
+    size_t count = reclaim->next;
+    if (count == 0) {
+        return;
+    }
     if (!log->full) {
         /* What is removed because it was overwritten or deleted goes with
          * what overwrote it, or a crash would leave neither. */
         log_cut(engine);
     }
-    for (size_t i = 0; i < reclaim->row_count; i++) {
-        const struct reclaim_row *row = &reclaim->rows[i];
-        if (!move_row(engine, row)) {
-            keep_from = row->read.id;
-            break;
-        }
-        log->removing_records++;
-        log->removing_bytes += row->bytes;
+    log->removing_records = count;
+    log->removing_bytes = reclaim->moved_bytes;
+    log_seal(engine, false,
+        count == reclaim->row_count ? reclaim->end
+                                    : reclaim->rows[count].read.id);
+}
+
+/* Not in the middle of a command, and not before the round before is over. */
+static bool move_turn(struct reclaim *reclaim, uint64_t deadline_us)
+{
+    struct engine *engine = reclaim->engine;
+    if (engine->held || engine->log.removing) {
+        return false;
     }
-    if (keep_from != reclaim->from) {
-        log_seal(engine, false, keep_from);
-    } else {
-        log->removing_records = log->removing_bytes = 0;
+    /* Else the round before has been taken back, or this one is larger than a
+     * disk that is full now has room for. */
+    bool valid = reclaim->from == engine->log.first_id &&
+                 (reclaim->small || !engine->log.full);
+    if (engine->log.full) {
+        deadline_us = UINT64_MAX; /* a part of it could not be written */
+    }
+    while (valid && reclaim->next < reclaim->row_count &&
+           move_row(engine, &reclaim->rows[reclaim->next])) {
+        reclaim->moved_bytes += reclaim->rows[reclaim->next].bytes;
+        if (++reclaim->next % CLOCK_ROWS == 0 &&
+            engine_mono_us() >= deadline_us) {
+            return true;
+        }
+    }
+    if (valid) {
+        remove_range(reclaim);
     }
     reclaim_end(engine);
+    return false;
 }
 
 static void on_read(struct dry_job *job)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    if (reclaim->engine->held) {
-        reclaim->read = true; /* goes on in reclaim_cron: no cut just now */
-        return;
+    reclaim->next = 0;
+    reclaim->phase = RECLAIM_MOVING;
+}
+
+/* The rest of what was listed is left to other rounds. */
+static void stop_listing_behind(struct reclaim *reclaim, size_t row)
+{
+    reclaim->row_count = row + 1;
+    reclaim->end = reclaim->rows[row].read.id + 1;
+}
+
+static bool pick_turn(struct reclaim *reclaim, uint64_t deadline_us)
+{
+    struct engine *engine = reclaim->engine;
+    while (reclaim->next < reclaim->row_count) {
+        struct reclaim_row *row = &reclaim->rows[reclaim->next];
+        row->live = live_entry(engine, row) != NULL;
+        reclaim->live_bytes += row->live ? row->bytes : 0;
+        if (reclaim->small && reclaim->live_bytes >= FULL_ROUND_BYTES) {
+            stop_listing_behind(reclaim, reclaim->next);
+        }
+        if (++reclaim->next % CLOCK_ROWS == 0 &&
+            engine_mono_us() >= deadline_us) {
+            return true;
+        }
     }
-    finish_round(reclaim);
+    reclaim->phase = RECLAIM_READING;
+    reclaim->job.call = read_rows;
+    reclaim->job.done = on_read;
+    dry_workers_submit(engine->log.workers, &reclaim->job);
+    return false;
+}
+
+bool reclaim_turn(struct engine *engine, uint64_t deadline_us)
+{
+    struct reclaim *reclaim = engine->reclaim;
+    if (reclaim == NULL || reclaim->phase == RECLAIM_READING) {
+        return false;
+    }
+    return reclaim->phase == RECLAIM_PICKING ? pick_turn(reclaim, deadline_us)
+                                             : move_turn(reclaim, deadline_us);
 }
 
 static void on_listed(struct dry_job *job)
 {
     struct reclaim *reclaim = (struct reclaim *)job;
-    struct engine *engine = reclaim->engine;
     if (job->result != DRY_OK || reclaim->row_count == 0) {
-        reclaim_end(engine);
+        reclaim_end(reclaim->engine);
         return;
     }
-    for (size_t i = 0; i < reclaim->row_count; i++) {
-        struct reclaim_row *row = &reclaim->rows[i];
-        row->live = live_entry(engine, row) != NULL;
-    }
-    job->call = read_rows;
-    job->done = on_read;
-    dry_workers_submit(engine->log.workers, job);
+    reclaim->phase = RECLAIM_PICKING;
 }
 
 static bool wasteful(const struct engine *engine)
 {
     const struct log *log = &engine->log;
     uint64_t limit = engine->options.dry_maxsize_bytes;
-    uint64_t dead = log->total_bytes > log->live_bytes
-                        ? log->total_bytes - log->live_bytes
-                        : 0;
+    uint64_t total = log->total_bytes - log->removing_bytes;
+    uint64_t dead = total > log->live_bytes ? total - log->live_bytes : 0;
     if (limit != 0 && log->stats.used_bytes > limit / 16 * 14) {
-        return dead > log->total_bytes / 16;
+        return dead > total / 16;
     }
     if (log->full) {
         return dead > 0;
     }
-    return dead > WASTE_MIN_BYTES &&
-           log->total_bytes > log->live_bytes / 16 * WASTE_16THS;
+    return dead > WASTE_MIN_BYTES && total > log->live_bytes / 16 * WASTE_16THS;
+}
+
+bool reclaim_behind(const struct engine *engine)
+{
+    const struct log *log = &engine->log;
+    return (engine->reclaim != NULL || log->removing) &&
+           log->total_bytes > log->live_bytes + 2 * WASTE_MIN_BYTES &&
+           log->total_bytes > log->live_bytes / 16 * BEHIND_16THS;
 }
 
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
-    if (engine->reclaim != NULL && engine->reclaim->read && !engine->held) {
-        finish_round(engine->reclaim);
-    }
+    reclaim_turn(engine, engine_mono_us() + TURN_US);
+    uint64_t from = log->removing ? log->removing_to : log->first_id;
     if (log->store == NULL || log->closing || engine->reclaim != NULL ||
-        !wasteful(engine) || log->first_id > log->committed_id) {
+        !wasteful(engine) || from > log->committed_id) {
         return;
     }
-    if (log->removing || (log->failures > 0 && !log->full)) {
+    if (log->failures > 0 && !log->full) {
         return;
     }
     struct reclaim *reclaim = xcalloc(1, sizeof *reclaim);
     reclaim->engine = engine;
-    reclaim->from = log->first_id;
+    reclaim->small = log->full || log->stats.tight;
+    reclaim->from = from;
     reclaim->job.kind = DRY_JOB_CALL;
     reclaim->job.call = list_rows;
     reclaim->job.done = on_listed;
@@ -244,9 +321,14 @@ void reclaim_cron(struct engine *engine)
     dry_workers_submit(log->workers, &reclaim->job);
 }
 
-void reclaim_close(struct engine *engine)
+void reclaim_abandon(struct engine *engine)
 {
-    if (engine->reclaim != NULL) {
+    if (engine->reclaim != NULL && engine->reclaim->phase == RECLAIM_MOVING) {
         reclaim_end(engine);
     }
+}
+
+void reclaim_close(struct engine *engine)
+{
+    reclaim_end(engine);
 }

@@ -214,10 +214,11 @@ void sink_turn(struct engine *engine, uint64_t deadline_us)
     }
 }
 
-static void drop_committed(struct shelf *shelf)
+/* False: the time is over, and there is more. */
+static bool drop_committed(struct shelf *shelf, uint64_t deadline_us)
 {
     struct engine *engine = shelf->space->engine;
-    while (shelf->sinking.tail != 0) {
+    for (unsigned steps = 1; shelf->sinking.tail != 0; steps++) {
         uint32_t ref = shelf->sinking.tail;
         struct entry *entry = arena_at(&engine->arena, ref);
         uint64_t id = entry_id_of(entry);
@@ -225,20 +226,37 @@ static void drop_committed(struct shelf *shelf)
         if (id > engine->log.committed_id) {
             break;
         }
+        if (steps % CLOCK_STEPS == 0 && engine_mono_us() >= deadline_us) {
+            return false;
+        }
         if (id == 0 || (entry->bits & ENTRY_PINNED)) {
             shelf_use(engine, entry); /* back to the cold list */
             continue;
         }
         sink_to_dry(shelf->space, slot_of(shelf, ref, &hash));
     }
+    return true;
 }
 
-void sink_committed(struct engine *engine)
+static bool drop_all_committed(struct engine *engine, uint64_t deadline_us)
 {
     for (unsigned i = 0; i < engine->options.databases; i++) {
         for (struct shelf *shelf = engine->dbs[i].space->first_shelf;
              shelf != NULL; shelf = shelf->next) {
-            drop_committed(shelf);
+            if (!drop_committed(shelf, deadline_us)) {
+                return false;
+            }
         }
     }
+    return true;
+}
+
+bool sink_committed(struct engine *engine, uint64_t deadline_us)
+{
+    engine->dropping = !drop_all_committed(engine, deadline_us);
+    if (!engine->dropping) {
+        waiters_run(
+            &engine->commit_waiters, engine->log.committed_sequence, DRY_OK);
+    }
+    return engine->dropping;
 }

@@ -153,16 +153,19 @@ static void save_waits_for_room(void **state)
 
 /* ---- moves that are taken back ---- */
 
+/* Until the log's left edge is on its way out. */
 static void wait_for_reclaim(struct world *world)
 {
+    const struct log *log = &world->engine->log;
     world->engine->options.dry_maxsize_bytes = 16;
-    for (unsigned i = 0; i < 50 && !world->engine->log.removing; i++) {
+    engine_cron(world->engine, world->now_ms);
+    for (unsigned i = 0; i < 50 && !log->removing; i++) {
+        dry_workers_wait(log->workers, 50);
+        engine_collect(world->engine, world->now_ms);
         world->now_ms += 100;
         engine_cron(world->engine, world->now_ms);
-        dry_workers_wait(world->engine->log.workers, 50);
-        engine_collect(world->engine, world->now_ms);
     }
-    assert_true(world->engine->log.removing);
+    assert_true(log->removing);
     world->engine->options.dry_maxsize_bytes = 0;
 }
 
@@ -247,6 +250,35 @@ static void moves_to_a_failing_store_are_taken_back(void **state)
 {
     (void)state;
     moves_taken_back(DRY_IO);
+}
+
+/* ---- deletions and a full disk ---- */
+
+/* The mark went with moved records for which there was no room. */
+static void deletion_outlives_moves_refused(void **state)
+{
+    struct world world;
+    struct answer answer = answer_new();
+    (void)state;
+    world_init(&world, ENGINE_ALWAYS);
+    put_text(&world, 0, "dead", "dead");
+    put_text(&world, 0, "moved", "moved");
+    put_text(&world, 0, "del", "del");
+    world_settle(&world);
+    db_delete(world_db(&world, 0), text("dead"), world.now_ms);
+    world_settle(&world);
+    db_delete(world_db(&world, 0), text("del"), world.now_ms);
+    assert_true(engine_wait_synced(world.engine, &answer.waiter));
+    world_plan(&world, FAULT_APPLY, 1, false, DRY_FULL);
+    wait_for_reclaim(&world);
+    assert_int_equal(world.engine->log.mark_count, 0);
+    world_settle(&world);
+    assert_int_equal(answer.calls, 1);
+    assert_int_equal(answer.result, DRY_OK);
+    world_reopen(&world);
+    expect_absent(&world, 0, "del");
+    expect_text(&world, 0, "moved", "moved");
+    world_finish(&world);
 }
 
 /* ---- damage ---- */
@@ -393,6 +425,7 @@ int main(void)
         cmocka_unit_test(dead_records_leave_a_full_store),
         cmocka_unit_test(moves_to_a_full_store_are_taken_back),
         cmocka_unit_test(moves_to_a_failing_store_are_taken_back),
+        cmocka_unit_test(deletion_outlives_moves_refused),
         cmocka_unit_test(damaged_record_is_an_error_for_its_key),
         cmocka_unit_test(damaged_record_is_mended_from_memory),
     };

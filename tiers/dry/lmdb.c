@@ -170,6 +170,7 @@ static enum dry_result lmdb_open(struct dry_store **base,
         place_reserve(&store->place, reserve > (uint64_t)8 * LMDB_MIB
                                          ? (uint64_t)8 * LMDB_MIB
                                          : reserve);
+        lmdb_env_count(store); /* tells of the reserve */
         *base = &store->base;
     } else {
         lmdb_close(&store->base);

@@ -127,7 +127,10 @@ static int read_edges(struct lmdb *store, MDB_txn *txn, struct dry_stats *stats)
 
 int lmdb_env_count(struct lmdb *store)
 {
-    struct dry_stats stats = {.limit_bytes = store->limit_bytes};
+    struct dry_stats stats = {
+        .limit_bytes = store->limit_bytes,
+        .tight = !store->place.reserved,
+    };
     uint64_t size_bytes = 0, ignored;
     MDB_envinfo info;
     MDB_txn *txn;

@@ -61,6 +61,7 @@ struct dry_stats {
     uint64_t used_bytes;  /* pages in use */
     uint64_t free_bytes;  /* pages inside the file that can be reused */
     uint64_t limit_bytes; /* size limit */
+    bool tight; /* the room kept for removals is used: write little at once */
 };
 
 /* Called for each record in id order; borrowed bytes die when it returns.

@@ -19,26 +19,31 @@ static void refuse(struct request *request, struct bytes key)
         (int)prefix.size, prefix.size == 0 ? "" : prefix.data);
 }
 
-bool admission_by_namespace(struct request *request)
+enum engine_admission admission_by_namespace(struct request *request)
 {
     struct command_keys keys;
-    if (!engine_refuses(request->engine) ||
+    if (!engine_limits_writes(request->engine) ||
         (request->command->flags & CMD_DENYOOM) == 0 ||
         !command_keys_begin(
             &keys, request->command, request->argv, request->argc)) {
-        return true;
+        return ENGINE_ADMIT;
     }
     size_t size = request_argument_bytes(request);
     int number = 0;
     for (int i = command_keys_next(&keys); i != 0;
          i = command_keys_next(&keys), number++) {
         struct bytes key = request->argv[i];
-        if (may_write(request, i, number) &&
-            !engine_admit_key(
-                request->engine, request->db, key, size, request->now_ms)) {
+        enum engine_admission admission =
+            may_write(request, i, number)
+                ? engine_admit_key(
+                      request->engine, request->db, key, size, request->now_ms)
+                : ENGINE_ADMIT;
+        if (admission == ENGINE_REFUSE_OOM) {
             refuse(request, key);
-            return false;
+        }
+        if (admission != ENGINE_ADMIT) {
+            return admission;
         }
     }
-    return true;
+    return ENGINE_ADMIT;
 }

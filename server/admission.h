@@ -2,12 +2,13 @@
 #ifndef LARDER_SERVER_ADMISSION_H
 #define LARDER_SERVER_ADMISSION_H
 
-#include <stdbool.h>
+#include "tiers/engine.h"
 
 struct request;
 
-/* False after an error: the command may need memory, and one of the keys it
- * writes is in a namespace that is full and evicts nothing. */
-bool admission_by_namespace(struct request *request);
+/* Of a command that may need memory, by the keys it writes. ENGINE_REFUSE_OOM
+ * after an error: the namespace of one is full and evicts nothing.
+ * ENGINE_PARK: one is above its limit and has to wait for the disk. */
+enum engine_admission admission_by_namespace(struct request *request);
 
 #endif

@@ -171,11 +171,15 @@ static enum dispatch_result admit(struct request *request, bool *refused)
 {
     size_t size = request->runs_queue ? multi_bytes(request->conn)
                                       : request_argument_bytes(request);
-    if (!admission_by_namespace(request)) {
+    enum engine_admission admission = admission_by_namespace(request);
+    if (admission == ENGINE_REFUSE_OOM) {
         *refused = true;
         return DISPATCH_DONE;
     }
-    switch (engine_admit(request->engine, size, request->now_ms)) {
+    if (admission == ENGINE_ADMIT) {
+        admission = engine_admit(request->engine, size, request->now_ms);
+    }
+    switch (admission) {
     case ENGINE_ADMIT:
         break;
     case ENGINE_PARK:

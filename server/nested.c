@@ -13,7 +13,7 @@ bool nested_fits(struct request *request)
 {
     if ((request->command->flags & CMD_DENYOOM) == 0 ||
         engine_admit_nested(request->engine, request_argument_bytes(request))) {
-        return admission_by_namespace(request);
+        return admission_by_namespace(request) != ENGINE_REFUSE_OOM;
     }
     error_oom(request);
     return false;

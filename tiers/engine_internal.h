@@ -253,9 +253,12 @@ struct namespace *namespace_by_prefix(
 void namespaces_turn(struct engine *engine, uint64_t deadline_us);
 /* Notes that the namespace has too much in some tier. */
 void namespace_note_over(struct engine *engine, struct namespace *namespace);
-static inline bool namespace_is_over(
-    const struct namespace *namespace, enum tier tier)
+/* Above a limit by more than `part_32nds` of it. */
+static inline bool namespace_is_above(
+    const struct namespace *namespace, enum tier tier, unsigned part_32nds)
 {
+    uint64_t items = namespace->policy.max_items[tier];
+    uint64_t bytes = namespace->policy.max_bytes[tier];
     struct engine_tier_stats now = namespace->tier[tier];
     if (tier == TIER_COLD) { /* what is leaving has left */
         now.items -= namespace->sinking.items;
@@ -263,8 +266,14 @@ static inline bool namespace_is_over(
     } else if (tier == TIER_DRY) {
         now.bytes = namespace->disk_bytes;
     }
-    return now.items > namespace->policy.max_items[tier] ||
-           now.bytes > namespace->policy.max_bytes[tier];
+    return (now.items > items && now.items - items > items / 32 * part_32nds) ||
+           (now.bytes > bytes && now.bytes - bytes > bytes / 32 * part_32nds);
+}
+
+static inline bool namespace_is_over(
+    const struct namespace *namespace, enum tier tier)
+{
+    return namespace_is_above(namespace, tier, 0);
 }
 
 /* ---- shelf.c ---- */
@@ -372,10 +381,11 @@ void db_tell(const struct db *db, enum engine_event event, struct bytes key);
 /* What goes with the batch beside its records: the map of databases, if it has
  * changed, and dictionaries that are not known to be there. (log_system.c) */
 void log_attach_system(struct engine *engine, struct batch *batch);
-/* Everything that waits for the writer is taken back, so that small batches
- * (deletions, reclaim) can pass a disk that is full, and records that were to
- * be moved can be read where they are. */
-void log_abandon(struct engine *engine);
+/* The store has not taken the batch: it will be tried again, or everything that
+ * waits for the writer is taken back, so that small batches (deletions,
+ * reclaim) can pass a disk that is full, and records that were to be moved can
+ * be read where they are. */
+void log_refused(struct engine *engine, struct batch *batch);
 bool log_open(struct engine *engine, char *reason, size_t reason_size);
 void log_close(struct engine *engine);
 /* There is a store, it works, and not too much waits for it. */
@@ -472,6 +482,10 @@ bool sink_entry(struct shelf *shelf, uint32_t ref, enum engine_event event);
 void lifetime_turn(struct engine *engine, uint64_t deadline_us);
 /* Tiers that hold more than they may. True when there is more to do at once. */
 bool trim_turn(struct engine *engine, uint64_t deadline_us);
+/* Is one above its limit while nothing can sink before the disk goes on? */
+bool namespaces_wait_for_disk(const struct engine *engine);
+/* Is it so far above a limit in RAM that its writers have to wait? */
+bool namespace_piles_up(const struct namespace *namespace);
 /* Hot to cold, packed where it pays. The entry may move. */
 struct entry *sink_to_cold(struct space *space, struct index_slot slot);
 void sink_to_dry(struct space *space, struct index_slot slot);

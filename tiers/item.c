@@ -119,25 +119,27 @@ bool policy_refuses(const struct policy *policy)
                policy->max_items[last] != UINT64_MAX);
 }
 
-bool engine_refuses(const struct engine *engine)
+bool engine_limits_writes(const struct engine *engine)
 {
-    return engine->namespaces.refusing > 0;
+    return engine->namespaces.refusing > 0 || namespaces_wait_for_disk(engine);
 }
 
-bool engine_admit_key(struct engine *engine, struct db *db, struct bytes key,
-    size_t size_bytes, int64_t now_ms)
+enum engine_admission engine_admit_key(struct engine *engine, struct db *db,
+    struct bytes key, size_t size_bytes, int64_t now_ms)
 {
     const struct namespace *namespace = namespace_find(engine, key);
     const struct policy *policy = &namespace->policy;
     enum tier last = last_tier(policy);
+    if (namespaces_wait_for_disk(engine) && namespace_piles_up(namespace)) {
+        return ENGINE_PARK;
+    }
     if (!policy_refuses(policy)) {
-        return true;
+        return ENGINE_ADMIT;
     }
     uint64_t bytes =
         last == TIER_DRY ? namespace->disk_bytes : namespace->tier[last].bytes;
-    if (bytes + size_bytes > policy->max_bytes[last]) {
-        return false;
-    }
-    return namespace->tier[last].items < policy->max_items[last] ||
-           db_find(db, key, now_ms) != NULL;
+    bool fits = bytes + size_bytes <= policy->max_bytes[last] &&
+                (namespace->tier[last].items < policy->max_items[last] ||
+                    db_find(db, key, now_ms) != NULL);
+    return fits ? ENGINE_ADMIT : ENGINE_REFUSE_OOM;
 }

@@ -371,47 +371,6 @@ int64_t log_retry_ms(struct engine *engine, unsigned failures, int64_t limit_ms)
            (int64_t)(engine_random(engine) % (uint64_t)(delay_ms / 4 + 1));
 }
 
-/* Who waits for a cut up to this one hears that it was not written. What has
- * come since may pass a full disk, if it is deletions; and if only moved
- * records and marks were refused, the marks go again alone. */
-static uint64_t refused_cut(const struct log *log, const struct batch *batch)
-{
-    bool wrote = log->full ? log->wrote_while_full : log->queue_count > 0;
-    if (batch->job.result != DRY_FULL || wrote) {
-        return UINT64_MAX;
-    }
-    bool moved = batch->job.batch.keep_from != 0 && !batch->has_writes &&
-                 batch == log->last_sealed;
-    return moved ? 0 : log->last_sealed->cut;
-}
-
-static void apply_failed(struct engine *engine, struct batch *batch)
-{
-    struct log *log = &engine->log;
-    enum dry_result result = batch->job.result;
-    if (log->failures == 0 || strcmp(log->error, batch->job.reason) != 0) {
-        engine->options.log(engine->options.context, 3, batch->job.reason);
-    }
-    snprintf(log->error, sizeof log->error, "%s", batch->job.reason);
-    log->failures++;
-    uint64_t cut = refused_cut(log, batch);
-    log->full = result == DRY_FULL;
-    log->full_for_all = log->full && batch->job.batch.frees &&
-                        batch->job.batch.keep_from == 0;
-    engine->counters.store_errors++;
-    struct patience patience = log_patience(engine, batch);
-    log->failed_ms = engine->now_ms;
-    log->retry_ms = log_retry_ms(engine, log->failures, patience.delay_ms);
-    if (log->full || log->failures >= patience.attempts) {
-        log->refuses = true;
-        log_abandon(engine);
-        log->wrote_while_full = false;
-        waiters_run(&engine->sync_waiters, cut, result);
-        waiters_run(&engine->commit_waiters, UINT64_MAX, result);
-        fetch_after_abandon(engine);
-    }
-}
-
 static void apply_done(struct engine *engine, struct batch *batch)
 {
     struct log *log = &engine->log;
@@ -485,7 +444,7 @@ static void on_applied(struct dry_job *job)
     bool reclaimed = batch->job.batch.keep_from != 0;
     log->applying = false;
     if (job->result != DRY_OK) {
-        apply_failed(engine, batch);
+        log_refused(engine, batch);
         return;
     }
     apply_done(engine, batch);

@@ -1,4 +1,6 @@
 /* Taking batches back from a store that does not accept them. */
+#include <stdio.h>
+
 #include "tiers/engine_internal.h"
 
 static void abandon_marks(struct engine *engine, struct bytes row)
@@ -71,7 +73,7 @@ static void abandon_batch(struct engine *engine, struct batch *batch)
     batch_free(batch);
 }
 
-void log_abandon(struct engine *engine)
+static void abandon_all(struct engine *engine)
 {
     struct log *log = &engine->log;
     bool wrote_through = log->wrote_through;
@@ -92,4 +94,45 @@ void log_abandon(struct engine *engine)
     log->removing = false;
     log->removing_records = log->removing_bytes = 0;
     reclaim_abandon(engine);
+}
+
+/* Who waits for a cut up to this one hears that it was not written. What has
+ * come since may pass a full disk, if it is deletions; and if only moved
+ * records and marks were refused, the marks go again alone. */
+static uint64_t refused_cut(const struct log *log, const struct batch *batch)
+{
+    bool wrote = log->full ? log->wrote_while_full : log->queue_count > 0;
+    if (batch->job.result != DRY_FULL || wrote) {
+        return UINT64_MAX;
+    }
+    bool moved = batch->job.batch.keep_from != 0 && !batch->has_writes &&
+                 batch == log->last_sealed;
+    return moved ? 0 : log->last_sealed->cut;
+}
+
+void log_refused(struct engine *engine, struct batch *batch)
+{
+    struct log *log = &engine->log;
+    enum dry_result result = batch->job.result;
+    if (log->failures == 0 || strcmp(log->error, batch->job.reason) != 0) {
+        engine->options.log(engine->options.context, 3, batch->job.reason);
+    }
+    snprintf(log->error, sizeof log->error, "%s", batch->job.reason);
+    log->failures++;
+    uint64_t cut = refused_cut(log, batch);
+    log->full = result == DRY_FULL;
+    log->full_for_all =
+        log->full && batch->job.batch.frees && batch->job.batch.keep_from == 0;
+    engine->counters.store_errors++;
+    struct patience patience = log_patience(engine, batch);
+    log->failed_ms = engine->now_ms;
+    log->retry_ms = log_retry_ms(engine, log->failures, patience.delay_ms);
+    if (log->full || log->failures >= patience.attempts) {
+        log->refuses = true;
+        abandon_all(engine);
+        log->wrote_while_full = false;
+        waiters_run(&engine->sync_waiters, cut, result);
+        waiters_run(&engine->commit_waiters, UINT64_MAX, result);
+        fetch_after_abandon(engine);
+    }
 }

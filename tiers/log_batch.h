@@ -40,7 +40,7 @@ struct batch {
     size_t blob_bytes;
     struct batch_row *rows;
     size_t row_count, row_capacity;
-    bool has_writes; /* rows that are neither marks nor moved */
+    bool has_writes;            /* rows that are neither marks nor moved */
     struct dry_record *records; /* of the rows, once it is sealed */
     size_t record_capacity;
     struct dry_system_value *system;

@@ -137,7 +137,8 @@ void memory_turn(struct engine *engine)
         waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
     }
     /* All of them: each asks again, and waits again if others used it up. */
-    if (memory_used(engine) < share(engine, ROOM_256THS)) {
+    if (memory_used(engine) < share(engine, ROOM_256THS) &&
+        !namespaces_wait_for_disk(engine)) {
         waiters_run(list, UINT64_MAX, DRY_OK);
         engine->room_stuck_us = 0;
     }

@@ -117,12 +117,14 @@ int64_t engine_default_expiry(
 bool engine_knows_tag(
     const struct engine *engine, struct bytes key, struct bytes tag);
 
-/* `eviction none`: is there a namespace that may refuse writes? And may one
- * that brings `size_bytes` be made at `key`? Not when the last tier of the
- * key's namespace is full; what the tiers above it hold does not count. */
-bool engine_refuses(const struct engine *engine);
-bool engine_admit_key(struct engine *engine, struct db *db, struct bytes key,
-    size_t size_bytes, int64_t now_ms);
+/* Is there a namespace whose writes are limited now? And may one that brings
+ * `size_bytes` be made at `key`? ENGINE_REFUSE_OOM with `eviction none`, when
+ * the last tier of the key's namespace is full; what the tiers above it hold
+ * does not count. ENGINE_PARK when the namespace is above its limit in RAM and
+ * what sinks waits for the disk. */
+bool engine_limits_writes(const struct engine *engine);
+enum engine_admission engine_admit_key(struct engine *engine, struct db *db,
+    struct bytes key, size_t size_bytes, int64_t now_ms);
 
 /* Lets go what is above a limit: after each command, when engine_over says
  * that there is something to do. At most a few entries a call; engine_turn

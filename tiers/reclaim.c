@@ -13,8 +13,8 @@
 
 #define ROUND_ROWS 4096
 #define ROUND_BYTES ((size_t)4 * 1024 * 1024)
-/* What a round may append to a disk that is full, or was. What it takes out can be used two
- * commits later, and deletions need room until then. */
+/* What a round may append to a disk that is full, or was: what it takes out can
+ * be used two commits later, and deletions need room until then. */
 #define FULL_ROUND_BYTES ((size_t)256 * 1024)
 /* Reclaim while the log is larger than this many 16ths of what lives. */
 #define WASTE_16THS 24

@@ -4,6 +4,9 @@
 
 /* Entries after one command: more than one command adds, mostly. */
 #define COMMAND_STEPS 16
+/* Writers wait for the disk when their namespace is above its limit by more
+ * than so many 32nds of it. */
+#define PILE_32NDS 1
 
 bool engine_over(const struct engine *engine)
 {
@@ -85,6 +88,19 @@ static void settle(struct engine *engine)
             *link = namespace->next_over;
         }
     }
+}
+
+bool namespaces_wait_for_disk(const struct engine *engine)
+{
+    const struct log *log = &engine->log;
+    return engine->namespaces.over != NULL && log->store != NULL &&
+           log->failures == 0 && !log_has_room(engine);
+}
+
+bool namespace_piles_up(const struct namespace *namespace)
+{
+    return namespace_is_above(namespace, TIER_HOT, PILE_32NDS) ||
+           namespace_is_above(namespace, TIER_COLD, PILE_32NDS);
 }
 
 void engine_trim(struct engine *engine, int64_t now_ms)

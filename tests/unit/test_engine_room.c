@@ -209,6 +209,71 @@ static void ten_times_more_than_memory(void **state)
     world_finish(&world);
 }
 
+static void limit_namespace(struct world *world, char *prefix, char *limit)
+{
+    char *words[] = {"tiers", "hot,dry", "hot-maxmemory", limit};
+    char reason[NAMESPACE_REASON_BYTES];
+    struct namespace_setting settings[2] = {
+        {.prefix = text("")}, {.prefix = text(prefix)}};
+    namespace_options_init(&settings[0].options);
+    namespace_options_init(&settings[1].options);
+    assert_true(
+        namespace_options_parse(&settings[1].options, words, 4, reason));
+    engine_set_namespaces(world->engine, settings, 2);
+}
+
+/* Writes one key of the namespace once it may; how often it had to wait. */
+static unsigned write_when_admitted(struct world *world, unsigned number)
+{
+    char key[16];
+    char value[8000];
+    struct engine *engine = world->engine;
+    struct db *db = world_db(world, 0);
+    unsigned waits = 0;
+    snprintf(key, sizeof key, "w%u", number);
+    fill_value(value, sizeof value, number * 2, 0); /* cannot be packed */
+    while (engine_admit_key(engine, db, text(key), sizeof value,
+               world->now_ms) == ENGINE_PARK) {
+        struct answer answer = answer_new();
+        engine_wait_room(engine, &answer.waiter);
+        assert_int_equal(engine_admit_key(engine, db, text("other"),
+                             sizeof value, world->now_ms),
+            ENGINE_ADMIT);
+        while (answer.calls == 0) {
+            dry_workers_wait(engine->log.workers, 1000);
+            world_round(world);
+        }
+        assert_int_equal(answer.result, DRY_OK);
+        waits++;
+    }
+    db_set_string(db, text(key), bytes_of(value, sizeof value), DB_NO_EXPIRY,
+        world->now_ms);
+    engine_trim(engine, world->now_ms);
+    return waits;
+}
+
+/* A disk that is slower than they are: what is above the limit cannot sink. */
+static void writers_wait_when_their_namespace_piles_up(void **state)
+{
+    struct world world;
+    struct namespace_stats stats;
+    struct fault_plan slow = {.delay_ms = 20};
+    unsigned waits = 0;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    limit_namespace(&world, "w", "1mb");
+    fault_plan(world.engine->log.store, FAULT_APPLY, &slow);
+    for (unsigned i = 0; i < 5000; i++) {
+        waits += write_when_admitted(&world, i);
+        assert_true(engine_namespace_stats(world.engine, text("w"), &stats));
+        assert_true(stats.tier[TIER_HOT].bytes < (1 << 20) / 32 * 33 + 16000);
+    }
+    assert_true(waits > 0);
+    world_settle(&world);
+    world_sane(&world);
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +281,7 @@ int main(void)
         cmocka_unit_test(overwriting_keeps_the_log_small),
         cmocka_unit_test(restart_counts_the_log_alike),
         cmocka_unit_test(ten_times_more_than_memory),
+        cmocka_unit_test(writers_wait_when_their_namespace_piles_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include "server/listen.h"
 #include "server/multi.h"
 #include "server/park.h"
+#include "server/priority.h"
 #include "server/pubsub.h"
 #include "server/scripting/scripting.h"
 #include "server/slowlog.h"
@@ -339,6 +340,7 @@ bool server_begin(struct server *server)
 int server_run(struct server *server)
 {
     if (server_begin(server)) {
+        priority_wake_soon(); /* disk threads have been begun */
         uv_run(&server->loop, UV_RUN_DEFAULT);
     }
     if (server->exit_code != 0) {

@@ -248,6 +248,7 @@ struct engine_stats {
     uint64_t promoted_dry_cold, promoted_cold_hot;
     uint64_t expired, evicted;
     uint64_t expired_by_tier[3], evicted_by_tier[3];
+    uint64_t gets;          /* hits and misses */
     uint64_t puts, deletes; /* of whole values, keys */
     uint64_t fetches, fetch_errors, fetch_discarded, fetches_pending;
     uint64_t warmed, warm_waiting; /* keys that came back after the start */

@@ -100,6 +100,7 @@ struct namespace_counters {
 struct namespace_stats {
     struct engine_tier_stats tier[3];
     uint64_t disk_bytes; /* its live records */
+    uint64_t gets;       /* hits and misses */
     struct namespace_counters counters;
 };
 /* By prefix; false when there is none. */

@@ -142,6 +142,7 @@ const struct tier_figure namespace_figures[] = {
     FIGURE("disk_bytes", disk_bytes),
     BY_TIER("hits", counters.hits),
     FIGURE("misses", counters.misses),
+    FIGURE("gets", gets),
     FIGURE("puts", counters.puts),
     FIGURE("deletes", counters.deletes),
     FIGURE("demoted_hot_cold", counters.demoted_hot_cold),

@@ -25,6 +25,7 @@ const struct tier_figure tier_figures[] = {
     FIGURE("dry_expired", expired_by_tier[TIER_DRY]),
     FIGURE("dry_evicted", evicted_by_tier[TIER_DRY]),
     FIGURE("misses", misses),
+    FIGURE("gets", gets),
     FIGURE("puts", puts),
     FIGURE("deletes", deletes),
     FIGURE("demoted_hot_cold", demoted_hot_cold),

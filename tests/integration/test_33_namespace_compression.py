@@ -130,7 +130,7 @@ def test_statistics(one, larder):
     one.command("SET", "s:2", "value")
     one.command("DEL", "s:2")
     found = stats(one, "s:")
-    wanted = {"puts": 3, "deletes": 1, "hot_hits": 1, "dry_hits": 1,
+    wanted = {"gets": 4, "puts": 3, "deletes": 1, "hot_hits": 1, "dry_hits": 1,
               "cold_hits": 1, "misses": 1, "demoted_hot_cold": 1,
               "demoted_cold_dry": 1, "promoted_dry_cold": 1,
               "promoted_cold_hot": 1}

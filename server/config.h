@@ -98,6 +98,7 @@ struct config {
     unsigned user_count;
     int acl_pubsub_default; /* 0: new users hear all channels, 1: none */
     int64_t acllog_max_len;
+    int64_t active_expire_effort;
     uint64_t proto_max_bulk_len;
     uint64_t client_query_buffer_limit;
     struct output_limit client_output_buffer_limit[OUTPUT_CLASSES];

@@ -163,7 +163,10 @@ static void on_cron(uv_timer_t *timer)
         return; /* for a script nothing happens beside it */
     }
     if (!server->loading) {
-        engine_cron(server->engine, now_ms);
+        if (engine_cron(server->engine, now_ms)) {
+            server->engine_has_more = true;
+            server_keep_turning(server, true);
+        }
         if (server->unsettled) {
             keyspace_settle(server);
         }

@@ -169,6 +169,13 @@ static uint64_t dry_maxsize_bytes(const struct config *config)
     return (uint64_t)disk.f_blocks * disk.f_frsize;
 }
 
+/* A tenth of a turn by each step of active-expire-effort: beside busy clients
+ * about as much as Redis gives to it. */
+static unsigned expire_slice_us(const struct config *config)
+{
+    return 100 * (unsigned)config->active_expire_effort;
+}
+
 static bool create_engine(struct server *server)
 {
     const struct config *config = &server->config;
@@ -183,6 +190,7 @@ static bool create_engine(struct server *server)
         .durability = config_durability(config),
         .policy = (enum engine_policy)config->maxmemory_policy,
         .active_expire = true,
+        .expire_slice_us = expire_slice_us(config),
         .warms = config->warm_restart,
         .wake = wake_engine,
         .on_event = keyspace_on_engine_event,
@@ -220,6 +228,7 @@ void server_apply_config(struct server *server)
     if (server->engine != NULL) {
         engine_set_value_limits(server->engine, &config->values);
         engine_set_warms(server->engine, config->warm_restart);
+        engine_set_expire_slice(server->engine, expire_slice_us(config));
     }
     server->maxmemory_bytes = server_maxmemory_bytes(config);
     if (server->engine != NULL && !server->loading) {

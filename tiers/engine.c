@@ -240,6 +240,10 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
 {
     uint64_t deadline_us = engine_mono_us() + TURN_US;
     engine->now_ms = now_ms;
+    if (engine->expiring) {
+        engine->expiring = expire_turn(
+            engine, engine_mono_us() + engine->options.expire_slice_us);
+    }
     bool clearing =
         clear_turn(engine, deadline_us) || trash_turn(engine, deadline_us);
     namespaces_turn(engine, deadline_us);
@@ -260,18 +264,15 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
                    memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
-    return clearing || dropping || reclaiming || sinking || saving ||
+    return engine->expiring || clearing || dropping || reclaiming || sinking || saving ||
            trimming || warming || engine_namespaces_settling(engine);
 }
 
-void engine_cron(struct engine *engine, int64_t now_ms)
+bool engine_cron(struct engine *engine, int64_t now_ms)
 {
     uint64_t deadline_us = engine_mono_us() + TURN_US;
     engine->now_ms = now_ms;
-    expire_turn(engine, deadline_us);
-    if (engine->options.active_expire) {
-        lifetime_turn(engine, deadline_us);
-    }
+    engine->expiring = expire_turn(engine, deadline_us);
     memory_cron(engine);
     if (memory_pressing(engine)) {
         sink_turn(engine, deadline_us);
@@ -286,6 +287,7 @@ void engine_cron(struct engine *engine, int64_t now_ms)
     log_cron(engine);
     warm_cron(engine);
     flush_reads(engine);
+    return engine->expiring;
 }
 
 /* ---- databases ---- */

@@ -53,6 +53,7 @@ struct engine_options {
     enum engine_policy policy;
     const struct dry_ops *dry; /* NULL: LMDB */
     bool active_expire;
+    unsigned expire_slice_us; /* of each turn, while much expires at once */
     bool warms; /* keys in RAM come back there after a restart: warm.h */
     /* Borrowed callbacks, engine thread except wake (any thread). */
     void (*wake)(void *context);
@@ -93,8 +94,9 @@ void engine_collect(struct engine *engine, int64_t now_ms);
  * cut is whole, however much was written since the last. Returns true when
  * there is more to do at once (call again soon). */
 bool engine_turn(struct engine *engine, int64_t now_ms);
-/* Periodic duties: expiry (every 100 ms at least), dead marks, reclaim. */
-void engine_cron(struct engine *engine, int64_t now_ms);
+/* Periodic duties: expiry (every 100 ms at least), dead marks, reclaim. True:
+ * engine_turn has more to do at once. */
+bool engine_cron(struct engine *engine, int64_t now_ms);
 
 /* ---- databases ---- */
 
@@ -232,6 +234,7 @@ void engine_set_value_limits(
 /* Off: what is on its way back is given up. */
 void engine_set_warms(struct engine *engine, bool on);
 void engine_set_active_expire(struct engine *engine, bool on);
+void engine_set_expire_slice(struct engine *engine, unsigned slice_us);
 /* Whether on_event is told of ENGINE_MISSED and ENGINE_ADDED; not at first. */
 void engine_set_events(struct engine *engine, bool missed, bool added);
 

@@ -167,6 +167,7 @@ struct engine {
     struct warm warm;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
     bool dropping;          /* sink_committed has more to do */
+    bool expiring;          /* expire_turn has */
     uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
     struct engine_stats counters;
     size_t index_bytes;
@@ -478,8 +479,9 @@ bool sink_from(struct shelf *shelf, enum tier tier);
 /* The same for one that is named; out of the last tier it is dropped as
  * `event` says. Not for a pinned one. */
 bool sink_entry(struct shelf *shelf, uint32_t ref, enum engine_event event);
-/* What has been in its tier unread for too long sinks. */
-void lifetime_turn(struct engine *engine, uint64_t deadline_us);
+/* What has been in its tier unread for too long sinks. True: the time is over,
+ * and there is more. */
+bool lifetime_turn(struct engine *engine, uint64_t deadline_us);
 /* Tiers that hold more than they may. True when there is more to do at once. */
 bool trim_turn(struct engine *engine, uint64_t deadline_us);
 /* Is one above its limit while nothing can sink before the disk goes on? */
@@ -514,7 +516,9 @@ void reclaim_abandon(struct engine *engine);
  * and at last its writers. Not when nothing can be taken back. */
 bool reclaim_behind(const struct engine *engine);
 void reclaim_close(struct engine *engine);
-void expire_turn(struct engine *engine, uint64_t deadline_us);
+/* Keys whose time has come, and what has been unread for too long. True: the
+ * time is over, and there is more. */
+bool expire_turn(struct engine *engine, uint64_t deadline_us);
 void checkpoint_turn(struct engine *engine, uint64_t deadline_us);
 /* Empties a slab of the arena that is mostly free. False: there is none. */
 bool compact_slab(struct engine *engine);

@@ -48,11 +48,11 @@ static bool expire_all(struct engine *engine, uint64_t deadline_us)
     return more;
 }
 
-void expire_turn(struct engine *engine, uint64_t deadline_us)
+bool expire_turn(struct engine *engine, uint64_t deadline_us)
 {
-    if (engine->options.active_expire) {
-        expire_all(engine, deadline_us);
-    }
+    return engine->options.active_expire &&
+           (expire_all(engine, deadline_us) ||
+               lifetime_turn(engine, deadline_us));
 }
 
 bool engine_expire(struct engine *engine, int64_t now_ms)

@@ -33,7 +33,7 @@ static bool age_tier(struct shelf *shelf, enum tier tier, uint64_t deadline_us)
     return true;
 }
 
-void lifetime_turn(struct engine *engine, uint64_t deadline_us)
+bool lifetime_turn(struct engine *engine, uint64_t deadline_us)
 {
     for (unsigned i = 0; i < engine->options.databases; i++) {
         struct shelf *next = NULL;
@@ -42,9 +42,10 @@ void lifetime_turn(struct engine *engine, uint64_t deadline_us)
             next = shelf->next;
             for (int tier = TIER_DRY; tier >= TIER_HOT; tier--) {
                 if (!age_tier(shelf, (enum tier)tier, deadline_us)) {
-                    return;
+                    return true;
                 }
             }
         }
     }
+    return false;
 }

@@ -203,6 +203,11 @@ void engine_set_value_limits(
     engine->limits = *limits;
 }
 
+void engine_set_expire_slice(struct engine *engine, unsigned slice_us)
+{
+    engine->options.expire_slice_us = slice_us;
+}
+
 void engine_set_active_expire(struct engine *engine, bool on)
 {
     engine->options.active_expire = on;

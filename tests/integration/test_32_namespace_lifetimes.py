@@ -3,7 +3,10 @@ and the expiry that a write gets when it names none."""
 
 import time
 
+import pytest
+
 from support.namespaces import set_options, stats, tier
+from support.resp import encode
 from support.server import wait_until
 
 LARDER_CONFIG = ["save ''", "enable-debug-command yes"]
@@ -148,3 +151,33 @@ def test_lifetimes_of_every_eviction_policy(one):
         one.command("SET", f"{eviction}:key", "value")
     for eviction in ("lru", "lfu", "fifo", "random", "ttl", "s3-fifo"):
         when_in(one, f"{eviction}:key", "cold", 0)
+
+
+MANY = 150000
+
+
+@pytest.fixture
+def one_seldom(start_larder):
+    """Whose clock ticks once a second: what is due goes between the ticks."""
+    with start_larder("hz 1").connect(timeout=60) as connection:
+        yield connection
+
+
+def set_many(one, prefix, *options):
+    for start in range(0, MANY, 10000):
+        one.send(b"".join(encode("SET", f"{prefix}{i}", "value", *options)
+                          for i in range(start, start + 10000)))
+        assert set(one.read_replies(10000)) == {b"+OK\r\n"}
+
+
+def test_many_expire_at_once(one_seldom):
+    set_many(one_seldom, "many:", "PXAT", int(time.time() * 1000) + 5000)
+    wait_until(lambda: one_seldom.command("DBSIZE") == b":0\r\n", 15,
+               what="expiry")
+
+
+def test_many_sink_at_once(one_seldom):
+    set_options(one_seldom, "sink:", "hot-ttl", "1s")
+    set_many(one_seldom, "sink:")
+    wait_until(lambda: stats(one_seldom, "sink:")["hot_keys"] == 0, 15,
+               what="cold")

@@ -66,13 +66,13 @@ def words_of(patch, name):
     return shlex.split(found[1]) if found else []
 
 
-def unit_tests_fail(copy, units):
+def units_fail(copy, units):
     done = run("meson", "test", "-C", "build", "--no-rebuild", *units, cwd=copy)
     print(done.stdout[-2000:])
     return done.returncode != 0
 
 
-def tests_fail(copy, words):
+def pytest_fails(copy, words):
     done = run(*PYTEST, *words, cwd=copy)
     print(done.stdout[-2000:], done.stderr[-500:])
     assert done.returncode in (0, 1), "the tests did not run"
@@ -90,5 +90,5 @@ def test_is_caught(copy, patch):
     if EVERYTHING:
         assert run("tests/run", cwd=copy).returncode != 0, "not caught"
     else:
-        assert ((units and unit_tests_fail(copy, units))
-                or (tests and tests_fail(copy, tests))), "not caught"
+        assert ((units and units_fail(copy, units))
+                or (tests and pytest_fails(copy, tests))), "not caught"

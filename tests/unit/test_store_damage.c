@@ -247,6 +247,14 @@ static bool flip(struct fixture *fixture, const char *image, size_t size,
     return status == 0;
 }
 
+/* Flips that did harm once. */
+static const struct {
+    size_t page, at;
+    unsigned char bits;
+} harmful[] = {
+    {136, 2248, 0xf0}, /* the size of a row, in the middle of the log */
+};
+
 static void test_flips(void **state)
 {
     struct fixture *fixture = *state;
@@ -263,6 +271,10 @@ static void test_flips(void **state)
     for (size_t at = 0; at < 160; at++) {
         crashes += !flip(fixture, image, size, at, 0xff);
         crashes += !flip(fixture, image, size, PAGE + at, 0xff);
+    }
+    for (size_t i = 0; i < sizeof harmful / sizeof harmful[0]; i++) {
+        crashes += !flip(fixture, image, size,
+            harmful[i].page * PAGE + harmful[i].at, harmful[i].bits);
     }
     for (size_t i = 0; i < flips; i++) {
         /* Half of them where pages keep their structure. */

@@ -32,13 +32,21 @@ uint64_t page_run(size_t value_size)
     return (PAGE_HEADER_BYTES + value_size + PAGE_BYTES - 1) / PAGE_BYTES;
 }
 
-static bool leaf_node_sane(const struct node *node, size_t start)
+/* Bytes that the node takes of its page, rounded up as LMDB does. */
+static size_t node_size(const struct node *node, unsigned kind)
 {
-    size_t size =
-        node->flags & NODE_BIG ? sizeof(uint64_t) : page_value_size(node);
+    size_t size = NODE_HEADER_BYTES + node->key_size;
+    if (kind == PAGE_LEAF) {
+        size +=
+            node->flags & NODE_BIG ? sizeof(uint64_t) : page_value_size(node);
+    }
+    return size + size % 2;
+}
+
+static bool leaf_flags_sane(const struct node *node)
+{
     return (node->flags & ~(NODE_BIG | NODE_DATABASE)) == 0 &&
-           node->flags != (NODE_BIG | NODE_DATABASE) &&
-           start + NODE_HEADER_BYTES + node->key_size + size <= PAGE_BYTES;
+           node->flags != (NODE_BIG | NODE_DATABASE);
 }
 
 bool page_sane(const struct page *page, uint64_t number, unsigned kind)
@@ -48,6 +56,7 @@ bool page_sane(const struct page *page, uint64_t number, unsigned kind)
         page->upper < page->lower || page->upper > PAGE_BYTES) {
         return false;
     }
+    size_t taken = 0;
     for (size_t i = 0; i < page_node_count(page); i++) {
         size_t start = page->nodes[i];
         if (start < page->upper || start + NODE_HEADER_BYTES > PAGE_BYTES ||
@@ -56,12 +65,15 @@ bool page_sane(const struct page *page, uint64_t number, unsigned kind)
         }
         const struct node *node = page_node(page, i);
         if (node->key_size > MAX_KEY_BYTES ||
-            start + NODE_HEADER_BYTES + node->key_size > PAGE_BYTES ||
-            (kind == PAGE_LEAF && !leaf_node_sane(node, start))) {
+            start + node_size(node, kind) > PAGE_BYTES ||
+            (kind == PAGE_LEAF && !leaf_flags_sane(node))) {
             return false;
         }
+        taken += node_size(node, kind);
     }
-    return page_node_count(page) > 0;
+    /* They fill the page's end without gaps: removing one moves the others by
+     * its size, and a wrong size would tear them apart. */
+    return page_node_count(page) > 0 && taken + page->upper == PAGE_BYTES;
 }
 
 bool page_value_sane(const void *value, size_t size)

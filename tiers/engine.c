@@ -264,8 +264,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
                    memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
-    return engine->expiring || clearing || dropping || reclaiming || sinking || saving ||
-           trimming || warming || engine_namespaces_settling(engine);
+    return engine->expiring || clearing || dropping || reclaiming || sinking ||
+           saving || trimming || warming || engine_namespaces_settling(engine);
 }
 
 bool engine_cron(struct engine *engine, int64_t now_ms)

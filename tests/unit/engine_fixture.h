@@ -16,7 +16,7 @@ struct world {
     char directory[DIRECTORY_PATH_BYTES];
     char path[80];
     int64_t now_ms;
-    unsigned events[4]; /* by enum engine_event */
+    unsigned events[ENGINE_EMPTIED + 1]; /* by enum engine_event */
     char last_log[200];
     bool reclaim_always; /* as if the disk were nearly full */
 };

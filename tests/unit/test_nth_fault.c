@@ -90,6 +90,7 @@ static char *value_of(unsigned step, size_t *size)
 
 struct run {
     struct engine *engine;
+    char path[80]; /* for as long as the engine lives */
     int64_t now_ms;
 };
 
@@ -107,11 +108,11 @@ static void no_log(void *context, int level, const char *text)
 
 static bool run_open(struct run *run)
 {
-    char path[80], reason[200] = "";
+    char reason[200] = "";
     enum dry_result result = DRY_OK;
-    snprintf(path, sizeof path, "%s/dry", directory);
+    snprintf(run->path, sizeof run->path, "%s/dry", directory);
     const struct engine_options options = {
-        .path = path,
+        .path = run->path,
         .databases = 1,
         .maxmemory_bytes = (uint64_t)1 << 40,
         .dry_maxsize_bytes = (uint64_t)256 << 20,

@@ -33,11 +33,11 @@ enum engine_admission admission_by_namespace(struct request *request)
     for (int i = command_keys_next(&keys); i != 0;
          i = command_keys_next(&keys), number++) {
         struct bytes key = request->argv[i];
-        enum engine_admission admission =
-            may_write(request, i, number)
-                ? engine_admit_key(
-                      request->engine, request->db, key, size, request->now_ms)
-                : ENGINE_ADMIT;
+        if (!may_write(request, i, number)) {
+            continue;
+        }
+        enum engine_admission admission = engine_admit_key(
+            request->engine, request->db, key, size, request->now_ms);
         if (admission == ENGINE_REFUSE_OOM) {
             refuse(request, key);
         }

@@ -277,6 +277,12 @@ static inline bool namespace_is_over(
     return namespace_is_above(namespace, tier, 0);
 }
 
+/* Reads, by tier of what was found and of what was not. */
+static inline uint64_t count_gets(const uint64_t hits[3], uint64_t misses)
+{
+    return hits[TIER_HOT] + hits[TIER_COLD] + hits[TIER_DRY] + misses;
+}
+
 /* ---- shelf.c ---- */
 
 /* The shelf of a namespace in a space for entries with a tag (0: none),
@@ -391,6 +397,8 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size);
 void log_close(struct engine *engine);
 /* There is a store, it works, and not too much waits for it. */
 bool log_has_room(const struct engine *engine);
+/* There is one, it works, and too much waits for it. */
+bool log_waits_for_disk(const struct engine *engine);
 /* Appends the resident entry's value to the open batch and gives the entry
  * the record's id. */
 void log_append_entry(struct space *space, struct entry *entry, uint64_t hash);

@@ -473,11 +473,25 @@ void engine_hold(struct engine *engine, bool on)
 
 /* ---- the loop's duties ---- */
 
+static bool works(const struct log *log)
+{
+    return log->store != NULL && log->failures == 0;
+}
+
+static bool waits(const struct engine *engine)
+{
+    return engine->log.sealed_bytes >= SEALED_MAX_BYTES ||
+           reclaim_behind(engine);
+}
+
 bool log_has_room(const struct engine *engine)
 {
-    const struct log *log = &engine->log;
-    return log->store != NULL && log->failures == 0 &&
-           log->sealed_bytes < SEALED_MAX_BYTES && !reclaim_behind(engine);
+    return works(&engine->log) && !waits(engine);
+}
+
+bool log_waits_for_disk(const struct engine *engine)
+{
+    return works(&engine->log) && waits(engine);
 }
 
 bool log_idle(const struct engine *engine)

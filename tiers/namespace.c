@@ -401,10 +401,7 @@ bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
     memcpy(stats->tier, namespace->tier, sizeof stats->tier);
     stats->counters = namespace->counters;
     stats->disk_bytes = namespace->disk_bytes;
-    stats->gets = stats->counters.misses;
-    for (unsigned tier = 0; tier < 3; tier++) {
-        stats->gets += stats->counters.hits[tier];
-    }
+    stats->gets = count_gets(stats->counters.hits, stats->counters.misses);
     return true;
 }
 

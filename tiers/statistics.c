@@ -23,10 +23,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
          waiter != NULL; waiter = waiter->next) {
         stats->writers_parked++;
     }
-    stats->gets = stats->misses;
-    for (unsigned tier = 0; tier < 3; tier++) {
-        stats->gets += stats->tier_hits[tier];
-    }
+    stats->gets = count_gets(stats->tier_hits, stats->misses);
     stats->maxmemory_bytes = engine->options.maxmemory_bytes;
     stats->used_bytes = memory_used(engine);
     stats->dictionaries = engine->dictionaries->count;

@@ -92,9 +92,7 @@ static void settle(struct engine *engine)
 
 bool namespaces_wait_for_disk(const struct engine *engine)
 {
-    const struct log *log = &engine->log;
-    return engine->namespaces.over != NULL && log->store != NULL &&
-           log->failures == 0 && !log_has_room(engine);
+    return engine->namespaces.over != NULL && log_waits_for_disk(engine);
 }
 
 bool namespace_piles_up(const struct namespace *namespace)

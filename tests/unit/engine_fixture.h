@@ -162,6 +162,27 @@ static inline void world_heal(struct world *world, enum fault_op op)
     fault_plan(world->engine->log.store, op, NULL);
 }
 
+/* Gives a prefix ("": all keys) the options, "name value name value". */
+static inline void world_namespace(
+    struct world *world, const char *prefix, const char *options)
+{
+    char line[200], reason[NAMESPACE_REASON_BYTES], *rest = NULL, *words[8];
+    int count = 0;
+    struct namespace_setting settings[2] = {{.prefix = bytes_of("", 0)},
+        {.prefix = bytes_of(prefix, strlen(prefix))}};
+    snprintf(line, sizeof line, "%s", options);
+    for (char *word = strtok_r(line, " ", &rest); word != NULL && count < 8;
+         word = strtok_r(NULL, " ", &rest)) {
+        words[count++] = word;
+    }
+    namespace_options_init(&settings[0].options);
+    namespace_options_init(&settings[1].options);
+    bool named = prefix[0] != 0;
+    assert_true(namespace_options_parse(
+        &settings[named].options, words, count, reason));
+    engine_set_namespaces(world->engine, settings, 1 + named);
+}
+
 /* ---- keys ---- */
 
 static inline struct bytes text(const char *literal)

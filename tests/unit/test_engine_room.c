@@ -209,19 +209,6 @@ static void ten_times_more_than_memory(void **state)
     world_finish(&world);
 }
 
-static void limit_namespace(struct world *world, char *prefix, char *limit)
-{
-    char *words[] = {"tiers", "hot,dry", "hot-maxmemory", limit};
-    char reason[NAMESPACE_REASON_BYTES];
-    struct namespace_setting settings[2] = {
-        {.prefix = text("")}, {.prefix = text(prefix)}};
-    namespace_options_init(&settings[0].options);
-    namespace_options_init(&settings[1].options);
-    assert_true(
-        namespace_options_parse(&settings[1].options, words, 4, reason));
-    engine_set_namespaces(world->engine, settings, 2);
-}
-
 /* Writes one key of the namespace once it may; how often it had to wait. */
 static unsigned write_when_admitted(struct world *world, unsigned number)
 {
@@ -261,7 +248,7 @@ static void writers_wait_when_their_namespace_piles_up(void **state)
     unsigned waits = 0;
     (void)state;
     world_init(&world, ENGINE_CHECKPOINTS);
-    limit_namespace(&world, "w", "1mb");
+    world_namespace(&world, "w", "tiers hot,dry hot-maxmemory 1mb");
     fault_plan(world.engine->log.store, FAULT_APPLY, &slow);
     for (unsigned i = 0; i < 5000; i++) {
         waits += write_when_admitted(&world, i);

@@ -206,16 +206,6 @@ WORLD_TEST(failing_read_leaves_the_key, ENGINE_CHECKPOINTS)
     expect_text(world, 0, "k", "value");
 }
 
-static void set_retries(struct world *world, char *attempts, char *delay)
-{
-    char *words[] = {"retry-attempts", attempts, "retry-delay", delay};
-    char reason[NAMESPACE_REASON_BYTES];
-    struct namespace_setting setting = {.prefix = text("")};
-    namespace_options_init(&setting.options);
-    assert_true(namespace_options_parse(&setting.options, words, 4, reason));
-    engine_set_namespaces(world->engine, &setting, 1);
-}
-
 /* "retry-attempts, retry-delay: what a failing store operation gets before
  * its error counts, with jitter and a deadline" */
 WORLD_TEST(failing_reads_are_tried_again, ENGINE_CHECKPOINTS)
@@ -227,8 +217,10 @@ WORLD_TEST(failing_reads_are_tried_again, ENGINE_CHECKPOINTS)
         uint64_t before = fault_count(world->engine->log.store, FAULT_READ);
         uint64_t retries = counters->store_retries;
         int64_t started_ms = world->now_ms;
-        char number[2] = {(char)('0' + attempts), '\0'};
-        set_retries(world, number, "1s");
+        char options[50];
+        snprintf(options, sizeof options, "retry-attempts %u retry-delay 1s",
+            attempts);
+        world_namespace(world, "", options);
         world_plan(world, FAULT_READ, 1, true, DRY_IO);
         assert_int_equal(finish_fetch(world, start_fetch(world, "k")), DRY_IO);
         assert_int_equal(
@@ -242,7 +234,7 @@ WORLD_TEST(failing_reads_are_tried_again, ENGINE_CHECKPOINTS)
     /* The last attempt may be the one that succeeds. */
     struct fault_plan twice = {.action = FAULT_FAIL, .result = DRY_IO};
     twice.first = fault_count(world->engine->log.store, FAULT_READ) + 1;
-    set_retries(world, "2", "1s");
+    world_namespace(world, "", "retry-attempts 2 retry-delay 1s");
     fault_plan(world->engine->log.store, FAULT_READ, &twice);
     assert_int_equal(finish_fetch(world, start_fetch(world, "k")), DRY_OK);
     assert_int_equal(tier_of(world, 0, "k"), TIER_COLD);

@@ -56,19 +56,6 @@ static void start(struct world *world)
     warm_up(world);
 }
 
-static void set_default(
-    struct world *world, const char *name, const char *value)
-{
-    char reason[NAMESPACE_REASON_BYTES], option[32], words_value[32];
-    char *words[] = {option, words_value};
-    struct namespace_setting setting = {.prefix = text("")};
-    snprintf(option, sizeof option, "%s", name);
-    snprintf(words_value, sizeof words_value, "%s", value);
-    namespace_options_init(&setting.options);
-    assert_true(namespace_options_parse(&setting.options, words, 2, reason));
-    engine_set_namespaces(world->engine, &setting, 1);
-}
-
 static void with_world(void (*play)(struct world *world))
 {
     struct world world;
@@ -114,7 +101,7 @@ WORLD_TEST(what_was_used_last_leaves_last)
         db_find(world_db(world, 0), text("k10"), world->now_ms);
     assert_in_range(engine_idle_ms(world->engine, entry, world->now_ms),
         89 * 1000, 91 * 1000);
-    set_default(world, "hot-max-items", "50");
+    world_namespace(world, "", "hot-max-items 50");
     while (engine_over(world->engine)) {
         engine_trim(world->engine, world->now_ms);
         world_settle(world);
@@ -190,7 +177,7 @@ WORLD_TEST(limits_hold)
     put_many(world, 1000);
     stop(world);
     world_open(world);
-    set_default(world, "hot-max-items", "30");
+    world_namespace(world, "", "hot-max-items 30");
     warm_up(world);
     /* The rest was hot, and is cold now. */
     assert_int_equal(count_in(world, TIER_HOT), 30);
@@ -198,17 +185,17 @@ WORLD_TEST(limits_hold)
     assert_int_equal(tier_of(world, 0, "k999"), TIER_HOT);
     stop(world);
     world_open(world);
-    set_default(world, "tiers", "hot,dry");
+    world_namespace(world, "", "tiers hot,dry");
     warm_up(world);
     assert_int_equal(count_in(world, TIER_HOT), 1000);
     stop(world);
     world_open(world);
-    set_default(world, "tiers", "hot");
+    world_namespace(world, "", "tiers hot");
     warm_up(world);
     assert_int_equal(world->engine->warm.fetched, 1000);
     stop(world);
     world_open(world);
-    set_default(world, "hot-ttl", "400s");
+    world_namespace(world, "", "hot-ttl 400s");
     warm_up(world);
     assert_in_range(count_in(world, TIER_HOT), 395, 405);
     assert_int_equal(count_in(world, TIER_DRY), 0);
@@ -293,7 +280,7 @@ WORLD_TEST(a_failing_store_is_let_alone)
     put_many(world, 200);
     stop(world);
     world_open(world);
-    set_default(world, "retry-attempts", "1");
+    world_namespace(world, "", "retry-attempts 1");
     world_plan(world, FAULT_READ, 1, true, DRY_IO);
     warm_up(world);
     assert_int_equal(count_in(world, TIER_DRY), 200);

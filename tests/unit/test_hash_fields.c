@@ -15,6 +15,7 @@ struct model_field {
 
 struct model {
     struct world world;
+    unsigned listpack_entries; /* above that a hash is large */
     struct model_field fields[FIELDS];
     uint64_t random;
 };
@@ -200,6 +201,14 @@ static void pass_to_deadline(struct model *model)
     }
 }
 
+/* A new engine has the default ones. */
+static void set_limits(struct model *model)
+{
+    struct value_limits limits = model->world.engine->limits;
+    limits.hash_max_listpack_entries = model->listpack_entries;
+    engine_set_value_limits(model->world.engine, &limits);
+}
+
 static void step(struct model *model)
 {
     struct world *world = &model->world;
@@ -224,6 +233,7 @@ static void step(struct model *model)
         if (seed_below(&model->random, 8) == 0) {
             world_save(world);
             world_reopen(world);
+            set_limits(model);
         }
         break;
     default:
@@ -236,13 +246,11 @@ static void step(struct model *model)
 static void play(enum engine_durability durability, unsigned listpack_entries)
 {
     struct model *model = xcalloc(1, sizeof *model);
-    struct value_limits limits;
+    model->listpack_entries = listpack_entries;
     model->random = seed_take("hash fields");
     world_init(&model->world, durability);
+    set_limits(model);
     for (unsigned i = 0; i < STEPS; i++) {
-        limits = model->world.engine->limits;
-        limits.hash_max_listpack_entries = listpack_entries;
-        engine_set_value_limits(model->world.engine, &limits);
         step(model);
         if (i % 5 == 0) {
             expect_hash(model);

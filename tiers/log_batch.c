@@ -3,7 +3,8 @@
 
 #include "tiers/engine_internal.h"
 
-/* So many are spare, each of at most this part of maxmemory. */
+/* So many are spare, each of at most this part of maxmemory, and only where
+ * there is room for it. */
 #define SPARE_BATCHES 2
 #define SPARE_PART 32
 
@@ -54,9 +55,11 @@ void batch_free(struct batch *batch)
 {
     struct engine *engine = batch->engine;
     struct batch_pool *pool = &engine->log.spare;
+    uint64_t limit = engine->options.maxmemory_bytes;
     batch_empty(batch);
     if (engine->log.closing || pool->count == SPARE_BATCHES ||
-        batch->capacity > engine->options.maxmemory_bytes / SPARE_PART) {
+        batch->capacity > limit / SPARE_PART ||
+        memory_used(engine) + batch->capacity > limit) {
         batch_destroy(batch);
         return;
     }

@@ -209,6 +209,35 @@ static void ten_times_more_than_memory(void **state)
     world_finish(&world);
 }
 
+/* Memory that a batch leaves is kept for the next ones only where it fits: what
+ * is used does not grow because a batch is done. */
+static void spare_batches_stay_below_the_limit(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, ENGINE_EVERYSEC);
+    for (unsigned key = 0; key < 6000; key++) {
+        set_numbered(&world, key * 2, 0, 8000);
+        world_round(&world);
+    }
+    world_settle(&world);
+    world_pass(&world, 3000); /* the spare ones are gone */
+    assert_int_equal(world.engine->log.spare.count, 0);
+    for (unsigned key = 0; key < 70; key++) {
+        set_numbered(&world, key * 2, 1, 8000);
+    }
+    log_cut(world.engine);
+    log_seal(world.engine, false, 0);
+    engine_set_maxmemory(world.engine, memory_used(world.engine));
+    while (dry_workers_applying(world.engine->log.workers) > 0) {
+        dry_workers_wait(world.engine->log.workers, 1000);
+        dry_workers_collect(world.engine->log.workers);
+    }
+    assert_true(
+        memory_used(world.engine) <= world.engine->options.maxmemory_bytes);
+    world_finish(&world);
+}
+
 /* Writes one key of the namespace once it may; how often it had to wait. */
 static unsigned write_when_admitted(struct world *world, unsigned number)
 {
@@ -268,6 +297,7 @@ int main(void)
         cmocka_unit_test(overwriting_keeps_the_log_small),
         cmocka_unit_test(restart_counts_the_log_alike),
         cmocka_unit_test(ten_times_more_than_memory),
+        cmocka_unit_test(spare_batches_stay_below_the_limit),
         cmocka_unit_test(writers_wait_when_their_namespace_piles_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

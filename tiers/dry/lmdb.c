@@ -20,7 +20,12 @@ static enum dry_result check_format(
     int64_t format;
     enum dry_result result =
         dry_lmdb_ops.get_system(&store->base, LMDB_FORMAT_NAME, &text, &size);
-    if (result != DRY_OK || size <= word ||
+    if (result != DRY_OK && result != DRY_NOT_FOUND) {
+        snprintf(reason, reason_size, "%s: its format cannot be read: %s",
+            store->place.data_path, dry_result_text(result));
+        return result;
+    }
+    if (result == DRY_NOT_FOUND || size <= word ||
         memcmp(text, LMDB_FORMAT_TEXT, word) != 0 ||
         !bytes_to_int64(bytes_of(text + word, size - word), &format)) {
         snprintf(reason, reason_size, "%s: an LMDB file that is not larder's",

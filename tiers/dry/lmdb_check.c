@@ -194,8 +194,10 @@ static bool on_free_list(struct checker *checker, const struct node *node)
         sound = claim_freed(checker, node, numbers);
         free(numbers);
     }
-    return sound || checker->wrong != NULL ||
-           found_wrong(checker, "a damaged free list");
+    if (!sound && checker->wrong == NULL) {
+        found_wrong(checker, "a damaged free list");
+    }
+    return sound;
 }
 
 static bool on_value(struct checker *checker, const struct node *node)

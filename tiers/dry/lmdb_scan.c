@@ -50,6 +50,9 @@ static int scan_row(struct scan *scan, const struct node *node)
     struct row row;
     struct bytes header;
     uint64_t id = lmdb_number(lmdb_val(node->data, node->key_size));
+    if (id == 0) {
+        return MDB_CORRUPTED; /* not the key of a row */
+    }
     if (id < scan->least) {
         return MDB_SUCCESS; /* before where the caller begins */
     }
@@ -94,14 +97,16 @@ static void read_ahead(
     }
 }
 
-/* Whether all of child `i` comes before the rows wanted. */
+/* Whether all of child `i` comes before the rows wanted. By a key that is none
+ * it cannot be told. */
 static bool behind(const struct scan *scan, const struct page *branch, size_t i)
 {
     if (i + 1 >= page_node_count(branch)) {
         return false;
     }
     const struct node *next = page_node(branch, i + 1);
-    return lmdb_number(lmdb_val(next->data, next->key_size)) <= scan->from;
+    uint64_t id = lmdb_number(lmdb_val(next->data, next->key_size));
+    return id != 0 && id <= scan->from;
 }
 
 static int scan_tree(struct scan *scan, uint64_t number, unsigned depth)

@@ -96,24 +96,18 @@ size_t codec_raw_bytes(enum codec codec, struct bytes packed)
 static bool unpack(struct packer *packer, enum codec codec, struct bytes packed,
     char *out, size_t raw)
 {
-    switch (codec) {
-    case CODEC_LZ4: {
+    if (codec == CODEC_LZ4) {
         int size =
             LZ4_decompress_safe(packed.data, out, (int)packed.size, (int)raw);
         return size >= 0 && (size_t)size == raw;
     }
-    case CODEC_ZSTD:
+    if (codec == CODEC_ZSTD) {
         return zstd_unpack(packer, packed, out, raw);
-    case CODEC_ZLIB: {
-        uLongf size = raw;
-        return uncompress((Bytef *)out, &size, (const Bytef *)packed.data,
-                   packed.size) == Z_OK &&
-               size == raw;
     }
-    case CODEC_NONE:
-        break;
-    }
-    return false;
+    uLongf size = raw;
+    return uncompress((Bytef *)out, &size, (const Bytef *)packed.data,
+               packed.size) == Z_OK &&
+           size == raw;
 }
 
 bool codec_unpack(

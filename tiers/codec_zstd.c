@@ -206,7 +206,7 @@ size_t codec_train(unsigned id, const char *samples, const size_t *sizes,
     };
     size_t size = ZDICT_optimizeTrainFromBuffer_fastCover(
         out, room, samples, sizes, count, &how);
-    if (ZDICT_isError(size) || size < DICTIONARY_MIN_BYTES) {
+    if (ZDICT_isError(size)) {
         return 0;
     }
     memcpy(out + DICTIONARY_ID_AT, &number, sizeof number);

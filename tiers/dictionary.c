@@ -197,7 +197,10 @@ const struct codec_dictionary *dictionary_in_use(
         dictionary->level = level;
         dictionary->packing =
             codec_dictionary_create(dictionary->id, dictionary->bytes, level);
-        check(dictionary->packing != NULL); /* known by packer_know */
+        if (dictionary->packing == NULL) {
+            namespace->dictionary = NULL; /* damaged: it unpacks, no more */
+            return NULL;
+        }
         count_bytes(engine, codec_dictionary_bytes(dictionary->packing), 1);
     }
     return dictionary->packing;

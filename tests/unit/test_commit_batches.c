@@ -1,0 +1,543 @@
+/* Batches in each state in which something may come between: a store that
+ * fails, keys that go while the writer is at work, the clock, and no store. */
+#include "tests/unit/engine_fixture.h"
+#include "tiers/collection.h"
+#include "tiers/values/hash.h"
+#include "tiers/values/list.h"
+
+enum { ELEMENTS = 20000, ROWS_OF_A_BATCH = 4096, MARKS = 140000 };
+
+static int setup(void **state)
+{
+    static struct world world;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_settle(&world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_finish(*state);
+    return 0;
+}
+
+/* Every batch fails, some time after it was given. */
+static void fail_slowly(struct world *world, enum dry_result result)
+{
+    struct dry_store *store = world->engine->log.store;
+    struct fault_plan slow = {.action = FAULT_FAIL,
+        .first = fault_count(store, FAULT_APPLY) + 1,
+        .for_ever = true,
+        .result = result,
+        .delay_ms = 20};
+    fault_plan(store, FAULT_APPLY, &slow);
+}
+
+/* ---- values that the writer encodes ---- */
+
+static void push_elements(
+    struct world *world, const char *key, const char *element, unsigned count)
+{
+    struct collection list;
+    struct db *db = world_db(world, 0);
+    const struct entry *entry = db_touch(db, text(key), world->now_ms);
+    collection_write(
+        &list, db, text(key), entry, KIND_LIST_TREE, world->now_ms);
+    for (unsigned i = 0; i < count; i++) {
+        list_push(&list, LIST_RIGHT, text(element));
+    }
+    collection_end(&list, true);
+}
+
+static void expect_elements(
+    struct world *world, const char *key, unsigned count)
+{
+    struct collection list;
+    struct db *db = world_db(world, 0);
+    assert_int_equal(world_fetch(world, db, text(key)), DRY_OK);
+    const struct entry *entry = db_read(db, text(key), world->now_ms);
+    assert_non_null(entry);
+    collection_read(&list, db, entry);
+    assert_int_equal(collection_count(&list), count);
+}
+
+/* Encoded once: a batch that is given again goes as it was. */
+static void a_large_value_is_given_again(void **state)
+{
+    struct world *world = *state;
+    push_elements(world, "list", "element", ELEMENTS);
+    world_plan(world, FAULT_APPLY, 1, false, DRY_IO);
+    start_demote(world, 0, "list");
+    world_pass(world, 5000);
+    assert_int_equal(world->engine->log.failures, 0);
+    assert_int_equal(tier_of(world, 0, "list"), TIER_DRY);
+    world_reopen(world);
+    expect_elements(world, "list", ELEMENTS);
+    world_sane(world);
+}
+
+/* Not packed: it was not to be, or does not get smaller. */
+static void a_large_value_may_stay_as_it_is(void **state)
+{
+    struct world *world = *state;
+    char noise[60] = "";
+    uint64_t random = seed_take("noise");
+    world_namespace(world, "", "compression none");
+    push_elements(world, "plain", "element", ELEMENTS);
+    make_dry(world, 0, "plain");
+    assert_int_equal(world->engine->counters.compressed_stored_bytes, 0);
+    world_namespace(world, "", "compression lz4");
+    for (unsigned i = 0; i < 3000; i++) {
+        for (unsigned j = 0; j < sizeof noise - 1; j++) {
+            noise[j] = (char)(1 + seed_below(&random, 255));
+        }
+        push_elements(world, "mixed", noise, 1);
+    }
+    make_dry(world, 0, "mixed");
+    world_reopen(world);
+    expect_elements(world, "plain", ELEMENTS);
+    expect_elements(world, "mixed", 3000);
+    world_sane(world);
+}
+
+/* Deleted, or with its whole database, while the writer is at it. */
+static void a_large_value_may_go_meanwhile(void **state)
+{
+    struct world *world = *state;
+    push_elements(world, "deleted", "element", ELEMENTS);
+    start_demote(world, 0, "deleted");
+    assert_true(world->engine->log.applying);
+    db_delete(world_db(world, 0), text("deleted"), world->now_ms);
+    world_pass(world, 1000);
+    push_elements(world, "flushed", "element", ELEMENTS);
+    start_demote(world, 0, "flushed");
+    assert_true(world->engine->log.applying);
+    engine_flush_db(world->engine, 0);
+    while (world->engine->unused != NULL) {
+        engine_turn(world->engine, world->now_ms); /* until it is freed */
+    }
+    world_pass(world, 1000);
+    world_sane(world);
+    world_reopen(world);
+    assert_int_equal(db_size(world_db(world, 0)), 0);
+    world_sane(world);
+}
+
+/* ---- how batches are cut ---- */
+
+static void put_many(struct world *world, unsigned count)
+{
+    char key[20];
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(key, sizeof key, "key:%u", i);
+        put_text(world, 0, key, "v");
+    }
+}
+
+/* Many small records are a batch when there are enough of them. */
+static void many_rows_are_a_batch(void **state)
+{
+    struct world *world = *state;
+    struct log *log = &world->engine->log;
+    char key[20];
+    put_many(world, ROWS_OF_A_BATCH);
+    for (unsigned i = 0; i < ROWS_OF_A_BATCH; i++) {
+        assert_false(log->applying);
+        snprintf(key, sizeof key, "key:%u", i);
+        engine_demote(world->engine, world_db(world, 0), text(key), TIER_DRY,
+            NULL, world->now_ms);
+    }
+    assert_true(log->applying);
+    assert_null(log->open);
+    world_settle(world);
+    world_reopen(world);
+    assert_int_equal(db_size(world_db(world, 0)), ROWS_OF_A_BATCH);
+    expect_text(world, 0, "key:4095", "v");
+}
+
+/* The clock is set back: what is queued does not wait until it has caught up.
+ */
+static void a_clock_set_back_delays_nothing(void **state)
+{
+    struct world *world = *state;
+    engine_set_durability(world->engine, ENGINE_EVERYSEC);
+    world_pass(world, 2000);
+    world->now_ms -= 3600000;
+    put_text(world, 0, "key", "value");
+    assert_int_equal(world->engine->log.queue_count, 1);
+    world_pass(world, 200);
+    assert_int_equal(world->engine->log.queue_count, 0);
+    world_pass(world, 1000);
+    world_reopen(world);
+    expect_text(world, 0, "key", "value");
+}
+
+/* Of two that may be written behind, the sooner says when. */
+static void the_sooner_of_two_is_waited_for(void **state)
+{
+    struct world *world = *state;
+    struct log *log = &world->engine->log;
+    world_namespace(world, "slow:", "write-policy behind 10s");
+    put_text(world, 0, "slow:1", "v");
+    int64_t due_ms = log->cut_due_ms;
+    assert_int_equal(due_ms, world->now_ms + 10000);
+    world_namespace(world, "slow:", "write-policy behind 1s");
+    put_text(world, 0, "slow:2", "v");
+    assert_int_equal(log->cut_due_ms, world->now_ms + 1000);
+    world_namespace(world, "slow:", "write-policy behind 20s");
+    put_text(world, 0, "slow:3", "v");
+    assert_int_equal(log->cut_due_ms, world->now_ms + 1000);
+    world_pass(world, 1500);
+    assert_int_equal(log->queue_count, 0);
+    world_namespace(world, "slow:", "write-policy demote");
+    put_text(world, 0, "slow:4", "v");
+    assert_int_equal(log->queue_count, 0);
+    world_reopen(world);
+    expect_text(world, 0, "slow:3", "v");
+    expect_absent(world, 0, "slow:4");
+}
+
+/* A store that is closed with a batch that is not full yet. */
+static void what_was_not_sealed_is_lost(void **state)
+{
+    struct world *world = *state;
+    put_text(world, 0, "key", "value");
+    engine_demote(world->engine, world_db(world, 0), text("key"), TIER_DRY,
+        NULL, world->now_ms);
+    assert_non_null(world->engine->log.open);
+    world_reopen(world);
+    expect_absent(world, 0, "key");
+}
+
+/* ---- a store that fails ---- */
+
+/* Told once, and again when it is another reason. */
+static void each_reason_is_told_once(void **state)
+{
+    struct world *world = *state;
+    put_text(world, 0, "key", "value");
+    world_plan(world, FAULT_APPLY, 1, true, DRY_IO);
+    start_demote(world, 0, "key");
+    world_settle(world);
+    assert_non_null(strstr(world->last_log, "disk error"));
+    world->last_log[0] = 0;
+    world_pass(world, 3000);
+    assert_true(world->engine->log.failures > 1);
+    assert_string_equal(world->last_log, "");
+    world_plan(world, FAULT_APPLY, 1, true, DRY_FULL);
+    world_pass(world, 5000);
+    assert_non_null(strstr(world->last_log, "no room on disk"));
+    assert_string_equal(
+        engine_store_error(world->engine), "planned: no room on disk");
+    world_heal(world, FAULT_APPLY);
+    world_pass(world, 5000);
+    assert_non_null(strstr(world->last_log, "can be written again"));
+    assert_string_equal(engine_store_error(world->engine), "");
+}
+
+/* A save does not wait for ever. */
+static void a_save_gives_up_on_a_full_store(void **state)
+{
+    struct world *world = *state;
+    char reason[200] = "";
+    put_text(world, 0, "key", "value");
+    world_plan(world, FAULT_APPLY, 1, true, DRY_FULL);
+    uint64_t before = fault_count(world->engine->log.store, FAULT_APPLY);
+    assert_int_equal(
+        engine_save(world->engine, world->now_ms, reason, sizeof reason),
+        DRY_FULL);
+    assert_non_null(strstr(reason, "no room on disk"));
+    assert_true(
+        fault_count(world->engine->log.store, FAULT_APPLY) > before + 10);
+    assert_int_equal(
+        engine_checkpoint_state(world->engine), ENGINE_CHECKPOINT_FAILED);
+    world_heal(world, FAULT_APPLY);
+    world_save(world);
+    assert_int_equal(
+        engine_checkpoint_state(world->engine), ENGINE_CHECKPOINT_OK);
+    world_reopen(world);
+    expect_text(world, 0, "key", "value");
+}
+
+static void a_checkpoint_runs_until_it_is_synced(void **state)
+{
+    struct world *world = *state;
+    put_text(world, 0, "key", "value");
+    assert_int_equal(
+        engine_checkpoint_state(world->engine), ENGINE_CHECKPOINT_NONE);
+    assert_true(engine_checkpoint_start(world->engine, world->now_ms));
+    assert_false(engine_checkpoint_start(world->engine, world->now_ms));
+    assert_int_equal(
+        engine_checkpoint_state(world->engine), ENGINE_CHECKPOINT_RUNNING);
+    world_pass(world, 1000);
+    assert_int_equal(
+        engine_checkpoint_state(world->engine), ENGINE_CHECKPOINT_OK);
+    world_reopen(world);
+    expect_text(world, 0, "key", "value");
+}
+
+/* Who waits for a store that does not answer hears of it; the write is on its
+ * way all the same. */
+static void a_deadline_ends_the_wait(void **state)
+{
+    struct world *world = *state;
+    struct answer answer = answer_new();
+    engine_set_durability(world->engine, ENGINE_ALWAYS);
+    world_pass(world, 1000);
+    struct fault_plan slow = {.delay_ms = 200};
+    fault_plan(world->engine->log.store, FAULT_APPLY, &slow);
+    put_text(world, 0, "key", "value");
+    assert_true(engine_wait_synced(world->engine, &answer.waiter));
+    engine_turn(world->engine, world->now_ms);
+    engine_cron(world->engine, world->now_ms + 59000);
+    assert_int_equal(answer.calls, 0);
+    engine_cron(world->engine, world->now_ms + 60000);
+    assert_int_equal(answer.calls, 1);
+    assert_int_equal(answer.result, DRY_IO);
+    world_settle(world);
+    world_reopen(world);
+    expect_text(world, 0, "key", "value");
+}
+
+/* ---- marks ---- */
+
+/* While nothing can be written they become few, whatever became of their keys,
+ * and say what is right in the end. */
+static void marks_of_many_records_become_few(void **state)
+{
+    struct world *world = *state;
+    struct db *db = world_db(world, 0), *other = world_db(world, 1);
+    put_text(world, 0, "stays", "v");
+    put_text(world, 0, "stays too", "v");
+    put_text(world, 0, "deleted", "v");
+    put_text(world, 0, "written", "v");
+    put_text(world, 1, "flushed", "v");
+    world_save(world);
+    world_plan(world, FAULT_APPLY, 1, true, DRY_FULL);
+    int64_t later_ms = world->now_ms + 1000000;
+    db_set_expiry(
+        other, db_find(other, text("flushed"), world->now_ms), later_ms);
+    db_set_expiry(db, db_find(db, text("deleted"), world->now_ms), later_ms);
+    db_delete(db, text("deleted"), world->now_ms);
+    db_set_expiry(db, db_find(db, text("written"), world->now_ms), later_ms);
+    put_text(world, 0, "written", "w");
+    engine_flush_db(world->engine, 1);
+    for (int64_t i = 1; i <= MARKS; i++) {
+        const char *key = i % 2 == 0 ? "stays" : "stays too";
+        db_set_expiry(db, db_find(db, text(key), world->now_ms), later_ms + i);
+    }
+    assert_true(world->engine->log.mark_count < MARKS / 2);
+    world_heal(world, FAULT_APPLY);
+    world_pass(world, 5000);
+    world_save(world);
+    world_reopen(world);
+    db = world_db(world, 0);
+    assert_int_equal(entry_expiry_ms(db_find(db, text("stays"), world->now_ms)),
+        later_ms + MARKS);
+    assert_int_equal(
+        entry_expiry_ms(db_find(db, text("stays too"), world->now_ms)),
+        later_ms + MARKS - 1);
+    expect_absent(world, 0, "deleted");
+    expect_text(world, 0, "written", "w");
+    assert_int_equal(db_size(world_db(world, 1)), 0);
+}
+
+/* ---- reclaim ---- */
+
+/* Until records are on their way to new places. */
+static void wait_for_reclaim(struct world *world)
+{
+    struct log *log = &world->engine->log;
+    world->engine->options.dry_maxsize_bytes = 16;
+    for (unsigned i = 0; i < 100 && !log->removing; i++) {
+        dry_workers_wait(log->workers, 20);
+        engine_collect(world->engine, world->now_ms);
+        world->now_ms += 100;
+        engine_cron(world->engine, world->now_ms);
+    }
+    assert_true(log->removing);
+    world->engine->options.dry_maxsize_bytes = 0;
+}
+
+/* Moved records that are refused with more behind them: the one is back where
+ * it was, the other is written. */
+static void moves_refused_before_others(void **state)
+{
+    struct world *world = *state;
+    put_text(world, 0, "dead", "v");
+    put_text(world, 0, "moved", "v");
+    world_save(world);
+    db_delete(world_db(world, 0), text("dead"), world->now_ms);
+    world_pass(world, 1000);
+    make_dry(world, 0, "moved");
+    fail_slowly(world, DRY_FULL);
+    wait_for_reclaim(world);
+    put_text(world, 0, "behind", "v");
+    start_demote(world, 0, "behind");
+    assert_true(world->engine->log.sealed != world->engine->log.last_sealed);
+    world_settle(world);
+    assert_false(world->engine->log.removing);
+    world_heal(world, FAULT_APPLY);
+    world_pass(world, 5000);
+    world_save(world);
+    world_sane(world);
+    world_reopen(world);
+    expect_absent(world, 0, "dead");
+    expect_text(world, 0, "moved", "v");
+    expect_text(world, 0, "behind", "v");
+}
+
+/* A round that cannot be listed is given up, and another one comes. */
+static void a_round_that_cannot_be_listed(void **state)
+{
+    struct world *world = *state;
+    put_text(world, 0, "dead", "v");
+    put_text(world, 0, "moved", "v");
+    world_save(world);
+    db_delete(world_db(world, 0), text("dead"), world->now_ms);
+    world_pass(world, 1000);
+    uint64_t first = world->engine->log.first_id;
+    world_plan(world, FAULT_SCAN, 1, true, DRY_IO);
+    world->engine->options.dry_maxsize_bytes = 16;
+    uint64_t before = fault_count(world->engine->log.store, FAULT_SCAN);
+    world_pass(world, 1000);
+    assert_true(fault_count(world->engine->log.store, FAULT_SCAN) > before + 1);
+    assert_int_equal(world->engine->log.first_id, first);
+    world_heal(world, FAULT_SCAN);
+    world_pass(world, 1000);
+    assert_true(world->engine->log.first_id > first);
+    world_reopen(world);
+    expect_text(world, 0, "moved", "v");
+}
+
+/* The first record cannot be read now: nothing is moved or removed. */
+static void a_record_that_cannot_be_moved_stays(void **state)
+{
+    struct world *world = *state;
+    put_text(world, 0, "first", "v");
+    make_dry(world, 0, "first");
+    put_text(world, 0, "dead", "v");
+    world_save(world);
+    db_delete(world_db(world, 0), text("dead"), world->now_ms);
+    world_pass(world, 1000);
+    uint64_t first =
+        entry_id(db_find(world_db(world, 0), text("first"), world->now_ms));
+    world_plan(world, FAULT_READ, 1, true, DRY_IO);
+    world->engine->options.dry_maxsize_bytes = 16;
+    world_pass(world, 1000);
+    assert_true(world->engine->log.first_id <= first);
+    assert_int_equal(
+        entry_id(db_find(world_db(world, 0), text("first"), world->now_ms)),
+        first);
+    world_heal(world, FAULT_READ);
+    world_pass(world, 1000);
+    assert_true(world->engine->log.first_id > first);
+    expect_text(world, 0, "first", "v");
+    world_sane(world);
+}
+
+/* A hash with fields that expire, whose record is damaged: what is moved says
+ * so, and when they do. */
+static void a_damaged_hash_keeps_its_deadlines(void **state)
+{
+    struct world *world = *state;
+    struct collection hash;
+    struct db *db = world_db(world, 0);
+    int64_t deadline_ms = world->now_ms + 500000;
+    collection_write(&hash, db, text("h"), NULL, HASH_KIND_NEW, world->now_ms);
+    hash_set(&hash, text("field"), text("value"));
+    hash_set_deadline(&hash, text("field"), deadline_ms);
+    collection_end(&hash, true);
+    make_dry(world, 0, "h");
+    put_text(world, 0, "dead", "v");
+    world_save(world);
+    db_delete(db, text("dead"), world->now_ms);
+    world_pass(world, 1000);
+    uint64_t id = entry_id(db_find(db, text("h"), world->now_ms));
+    world_plan(world, FAULT_READ, 1, true, DRY_CORRUPT);
+    wait_for_reclaim(world);
+    world_settle(world);
+    world_heal(world, FAULT_READ);
+    assert_true(entry_id(db_find(db, text("h"), world->now_ms)) > id);
+    world_reopen(world);
+    db = world_db(world, 0);
+    assert_int_equal(world_fetch(world, db, text("h")), DRY_CORRUPT);
+    world->now_ms = deadline_ms - 1;
+    assert_non_null(db_find(db, text("h"), world->now_ms));
+    world->now_ms = deadline_ms;
+    assert_null(db_find(db, text("h"), world->now_ms));
+}
+
+/* ---- no store ---- */
+
+static void without_a_store_nothing_waits(void **state)
+{
+    struct world *world = *state;
+    struct answer answer = answer_new();
+    char reason[200] = "";
+    world_close(world);
+    world->options.path = NULL;
+    world->options.durability = ENGINE_ALWAYS;
+    world_open(world);
+    struct engine *engine = world->engine;
+    struct db *db = world_db(world, 0);
+    world_namespace(world, "through:", "write-policy through");
+    put_text(world, 0, "key", "value");
+    put_text(world, 0, "through:key", "value");
+    db_set_expiry(
+        db, db_find(db, text("key"), world->now_ms), world->now_ms + 1000);
+    assert_false(engine_wait_synced(engine, &answer.waiter));
+    assert_false(engine_take_through(engine));
+    assert_false(log_has_room(engine));
+    assert_false(log_waits_for_disk(engine));
+    assert_true(engine_checkpoint_start(engine, world->now_ms));
+    engine_turn(engine, world->now_ms);
+    assert_int_equal(engine_checkpoint_state(engine), ENGINE_CHECKPOINT_OK);
+    assert_int_equal(
+        engine_save(engine, world->now_ms, reason, sizeof reason), DRY_OK);
+    engine_set_durability(engine, ENGINE_CHECKPOINTS);
+    engine_set_durability(engine, ENGINE_EVERYSEC);
+    engine_hold(engine, true);
+    put_text(world, 0, "held", "value");
+    engine_hold(engine, false);
+    engine_flush_db(engine, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        world->now_ms += 100;
+        engine_collect(engine, world->now_ms);
+        engine_turn(engine, world->now_ms);
+        engine_cron(engine, world->now_ms);
+    }
+    assert_int_equal(db_size(db), 2);
+    expect_absent(world, 0, "key");
+    expect_text(world, 0, "held", "value");
+    assert_int_equal(engine->log.mark_count, 0);
+    assert_int_equal(engine->log.queue_count, 0);
+    world_sane(world);
+}
+
+#define BATCH_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BATCH_TEST(a_large_value_is_given_again),
+        BATCH_TEST(a_large_value_may_stay_as_it_is),
+        BATCH_TEST(a_large_value_may_go_meanwhile),
+        BATCH_TEST(many_rows_are_a_batch),
+        BATCH_TEST(a_clock_set_back_delays_nothing),
+        BATCH_TEST(the_sooner_of_two_is_waited_for),
+        BATCH_TEST(what_was_not_sealed_is_lost),
+        BATCH_TEST(each_reason_is_told_once),
+        BATCH_TEST(a_save_gives_up_on_a_full_store),
+        BATCH_TEST(a_checkpoint_runs_until_it_is_synced),
+        BATCH_TEST(a_deadline_ends_the_wait),
+        BATCH_TEST(marks_of_many_records_become_few),
+        BATCH_TEST(moves_refused_before_others),
+        BATCH_TEST(a_round_that_cannot_be_listed),
+        BATCH_TEST(a_record_that_cannot_be_moved_stays),
+        BATCH_TEST(a_damaged_hash_keeps_its_deadlines),
+        BATCH_TEST(without_a_store_nothing_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

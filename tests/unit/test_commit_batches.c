@@ -2,7 +2,6 @@
  * fails, keys that go while the writer is at work, the clock, and no store. */
 #include "tests/unit/engine_fixture.h"
 #include "tiers/collection.h"
-#include "tiers/values/hash.h"
 #include "tiers/values/list.h"
 
 enum { ELEMENTS = 20000, ROWS_OF_A_BATCH = 4096, MARKS = 140000 };
@@ -20,18 +19,6 @@ static int teardown(void **state)
 {
     world_finish(*state);
     return 0;
-}
-
-/* Every batch fails, some time after it was given. */
-static void fail_slowly(struct world *world, enum dry_result result)
-{
-    struct dry_store *store = world->engine->log.store;
-    struct fault_plan slow = {.action = FAULT_FAIL,
-        .first = fault_count(store, FAULT_APPLY) + 1,
-        .for_ever = true,
-        .result = result,
-        .delay_ms = 20};
-    fault_plan(store, FAULT_APPLY, &slow);
 }
 
 /* ---- values that the writer encodes ---- */
@@ -166,11 +153,68 @@ static void a_clock_set_back_delays_nothing(void **state)
     world->now_ms -= 3600000;
     put_text(world, 0, "key", "value");
     assert_int_equal(world->engine->log.queue_count, 1);
-    world_pass(world, 200);
+    world_round(world);
     assert_int_equal(world->engine->log.queue_count, 0);
     world_pass(world, 1000);
     world_reopen(world);
     expect_text(world, 0, "key", "value");
+}
+
+/* What a slow store has not taken yet is bounded. */
+static void a_slow_store_is_waited_for(void **state)
+{
+    enum { VALUES = 8, SIZE = 1 << 20 };
+    struct world *world = *state;
+    struct engine *engine = world->engine;
+    char key[20], *value = calloc(1, SIZE);
+    assert_non_null(value);
+    world_namespace(world, "", "compression none");
+    struct fault_plan slow = {.delay_ms = 100};
+    fault_plan(engine->log.store, FAULT_APPLY, &slow);
+    for (unsigned i = 0; i < VALUES; i++) {
+        assert_true(log_has_room(engine));
+        assert_false(log_waits_for_disk(engine));
+        snprintf(key, sizeof key, "key:%u", i);
+        db_set_string(world_db(world, 0), text(key), bytes_of(value, SIZE),
+            DB_NO_EXPIRY, world->now_ms);
+        start_demote(world, 0, key);
+    }
+    assert_false(log_has_room(engine));
+    assert_true(log_waits_for_disk(engine));
+    world_settle(world);
+    assert_true(log_has_room(engine));
+    assert_false(log_waits_for_disk(engine));
+    expect_bytes(world, 0, text("key:3"), bytes_of(value, SIZE));
+    free(value);
+}
+
+static void idle_is_when_nothing_waits(void **state)
+{
+    struct world *world = *state;
+    struct engine *engine = world->engine;
+    world_save(world);
+    assert_true(log_idle(engine));
+    put_text(world, 0, "key", "value");
+    engine_demote(
+        engine, world_db(world, 0), text("key"), TIER_DRY, NULL, world->now_ms);
+    assert_false(log_idle(engine)); /* a batch is open */
+    log_seal(engine, false, 0);
+    assert_false(log_idle(engine)); /* and under way */
+    world_settle(world);
+    assert_true(log_idle(engine));
+    db_delete(world_db(world, 0), text("key"), world->now_ms);
+    assert_false(log_idle(engine)); /* its mark */
+    world_pass(world, 1000);
+    assert_true(log_idle(engine));
+    put_text(world, 1, "key", "value");
+    engine_flush_db(engine, 1);
+    assert_false(log_idle(engine)); /* the new map of databases */
+    world_pass(world, 1000);
+    assert_true(log_idle(engine));
+    engine_set_durability(engine, ENGINE_EVERYSEC);
+    world_pass(world, 2000);
+    put_text(world, 0, "key", "value");
+    assert_false(log_idle(engine)); /* the queue */
 }
 
 /* Of two that may be written behind, the sooner says when. */
@@ -343,132 +387,6 @@ static void marks_of_many_records_become_few(void **state)
     assert_int_equal(db_size(world_db(world, 1)), 0);
 }
 
-/* ---- reclaim ---- */
-
-/* Until records are on their way to new places. */
-static void wait_for_reclaim(struct world *world)
-{
-    struct log *log = &world->engine->log;
-    world->engine->options.dry_maxsize_bytes = 16;
-    for (unsigned i = 0; i < 100 && !log->removing; i++) {
-        dry_workers_wait(log->workers, 20);
-        engine_collect(world->engine, world->now_ms);
-        world->now_ms += 100;
-        engine_cron(world->engine, world->now_ms);
-    }
-    assert_true(log->removing);
-    world->engine->options.dry_maxsize_bytes = 0;
-}
-
-/* Moved records that are refused with more behind them: the one is back where
- * it was, the other is written. */
-static void moves_refused_before_others(void **state)
-{
-    struct world *world = *state;
-    put_text(world, 0, "dead", "v");
-    put_text(world, 0, "moved", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
-    make_dry(world, 0, "moved");
-    fail_slowly(world, DRY_FULL);
-    wait_for_reclaim(world);
-    put_text(world, 0, "behind", "v");
-    start_demote(world, 0, "behind");
-    assert_true(world->engine->log.sealed != world->engine->log.last_sealed);
-    world_settle(world);
-    assert_false(world->engine->log.removing);
-    world_heal(world, FAULT_APPLY);
-    world_pass(world, 5000);
-    world_save(world);
-    world_sane(world);
-    world_reopen(world);
-    expect_absent(world, 0, "dead");
-    expect_text(world, 0, "moved", "v");
-    expect_text(world, 0, "behind", "v");
-}
-
-/* A round that cannot be listed is given up, and another one comes. */
-static void a_round_that_cannot_be_listed(void **state)
-{
-    struct world *world = *state;
-    put_text(world, 0, "dead", "v");
-    put_text(world, 0, "moved", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
-    uint64_t first = world->engine->log.first_id;
-    world_plan(world, FAULT_SCAN, 1, true, DRY_IO);
-    world->engine->options.dry_maxsize_bytes = 16;
-    uint64_t before = fault_count(world->engine->log.store, FAULT_SCAN);
-    world_pass(world, 1000);
-    assert_true(fault_count(world->engine->log.store, FAULT_SCAN) > before + 1);
-    assert_int_equal(world->engine->log.first_id, first);
-    world_heal(world, FAULT_SCAN);
-    world_pass(world, 1000);
-    assert_true(world->engine->log.first_id > first);
-    world_reopen(world);
-    expect_text(world, 0, "moved", "v");
-}
-
-/* The first record cannot be read now: nothing is moved or removed. */
-static void a_record_that_cannot_be_moved_stays(void **state)
-{
-    struct world *world = *state;
-    put_text(world, 0, "first", "v");
-    make_dry(world, 0, "first");
-    put_text(world, 0, "dead", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
-    uint64_t first =
-        entry_id(db_find(world_db(world, 0), text("first"), world->now_ms));
-    world_plan(world, FAULT_READ, 1, true, DRY_IO);
-    world->engine->options.dry_maxsize_bytes = 16;
-    world_pass(world, 1000);
-    assert_true(world->engine->log.first_id <= first);
-    assert_int_equal(
-        entry_id(db_find(world_db(world, 0), text("first"), world->now_ms)),
-        first);
-    world_heal(world, FAULT_READ);
-    world_pass(world, 1000);
-    assert_true(world->engine->log.first_id > first);
-    expect_text(world, 0, "first", "v");
-    world_sane(world);
-}
-
-/* A hash with fields that expire, whose record is damaged: what is moved says
- * so, and when they do. */
-static void a_damaged_hash_keeps_its_deadlines(void **state)
-{
-    struct world *world = *state;
-    struct collection hash;
-    struct db *db = world_db(world, 0);
-    int64_t deadline_ms = world->now_ms + 500000;
-    collection_write(&hash, db, text("h"), NULL, HASH_KIND_NEW, world->now_ms);
-    hash_set(&hash, text("field"), text("value"));
-    hash_set_deadline(&hash, text("field"), deadline_ms);
-    collection_end(&hash, true);
-    make_dry(world, 0, "h");
-    put_text(world, 0, "dead", "v");
-    world_save(world);
-    db_delete(db, text("dead"), world->now_ms);
-    world_pass(world, 1000);
-    uint64_t id = entry_id(db_find(db, text("h"), world->now_ms));
-    world_plan(world, FAULT_READ, 1, true, DRY_CORRUPT);
-    wait_for_reclaim(world);
-    world_settle(world);
-    world_heal(world, FAULT_READ);
-    assert_true(entry_id(db_find(db, text("h"), world->now_ms)) > id);
-    world_reopen(world);
-    db = world_db(world, 0);
-    assert_int_equal(world_fetch(world, db, text("h")), DRY_CORRUPT);
-    world->now_ms = deadline_ms - 1;
-    assert_non_null(db_find(db, text("h"), world->now_ms));
-    world->now_ms = deadline_ms;
-    assert_null(db_find(db, text("h"), world->now_ms));
-}
-
 /* ---- no store ---- */
 
 static void without_a_store_nothing_waits(void **state)
@@ -526,6 +444,8 @@ int main(void)
         BATCH_TEST(a_large_value_may_go_meanwhile),
         BATCH_TEST(many_rows_are_a_batch),
         BATCH_TEST(a_clock_set_back_delays_nothing),
+        BATCH_TEST(a_slow_store_is_waited_for),
+        BATCH_TEST(idle_is_when_nothing_waits),
         BATCH_TEST(the_sooner_of_two_is_waited_for),
         BATCH_TEST(what_was_not_sealed_is_lost),
         BATCH_TEST(each_reason_is_told_once),
@@ -533,10 +453,6 @@ int main(void)
         BATCH_TEST(a_checkpoint_runs_until_it_is_synced),
         BATCH_TEST(a_deadline_ends_the_wait),
         BATCH_TEST(marks_of_many_records_become_few),
-        BATCH_TEST(moves_refused_before_others),
-        BATCH_TEST(a_round_that_cannot_be_listed),
-        BATCH_TEST(a_record_that_cannot_be_moved_stays),
-        BATCH_TEST(a_damaged_hash_keeps_its_deadlines),
         BATCH_TEST(without_a_store_nothing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ static int setup(void **state)
     nth_lmdb = (struct nth_lmdb){.function = NULL};
     game->next = 1;
     game->kept = KEPT;
-    game->payload_bytes = 10000;
+    game->payload_bytes = 6000;
     fixture_open(fixture);
     *state = game;
     return 0;
@@ -152,7 +152,7 @@ static unsigned try_each(
         }
         write_well(game);
         tried++;
-        nth += nth < 8 ? 1 : nth / 2; /* there may be thousands */
+        nth += nth < 4 ? 1 : nth / 2 + 1; /* there may be thousands */
     }
 }
 

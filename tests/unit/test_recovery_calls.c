@@ -145,6 +145,7 @@ static void any_call_of_creation_may_fail(void **state)
         fixture_expect(fixture, 1, 10, 10);
         fixture_close(fixture);
     }
+    dry_lmdb_ops.close(NULL); /* what failed to open */
 }
 
 /* The format cannot be read: not a word of the file being another's. */

@@ -217,6 +217,36 @@ static void the_payloads_are_checked(void **state)
     fixture_expect(&paged->fixture, RECORDS, 60, PAYLOAD);
 }
 
+/* The word that says whose file it is, and of which format. */
+static void the_format_is_checked(void **state)
+{
+    static const char not_ours[] = "an LMDB file that is not larder's";
+    struct paged *paged = *state;
+    uint64_t leaf = paged_first_leaf(paged, paged_database(paged, "system"));
+    union buffer before, page;
+    paged_read(paged, leaf, &before);
+    size_t index = 0;
+    while (memcmp(page_node(&before.page, index)->data, "store", 5) != 0) {
+        index++;
+    }
+    struct paged_place format = paged_node(paged, leaf, index);
+    size_t at = format.value_at % PAGE_BYTES, end = at + format.value_size - 1;
+    page = before;
+    page.bytes[end] = '9';
+    expect_page_refused(paged, leaf, &page, DRY_FOREIGN, "format 9, this");
+    page.bytes[end] = 'x';
+    expect_page_refused(paged, leaf, &page, DRY_FOREIGN, not_ours);
+    page = before;
+    page.bytes[at] = 'L';
+    expect_page_refused(paged, leaf, &page, DRY_FOREIGN, not_ours);
+    page = before;
+    page.bytes[at - 1] = 'd'; /* of its name: there is none then */
+    expect_page_refused(paged, leaf, &page, DRY_FOREIGN, not_ours);
+    paged_resize_value(paged, leaf, index, 6, &page);
+    expect_page_refused(paged, leaf, &page, DRY_FOREIGN, not_ours);
+    fixture_open(&paged->fixture);
+}
+
 static void system_values_are_checked(void **state)
 {
     struct paged *paged = *state;
@@ -266,6 +296,8 @@ int main(void)
             the_table_of_databases_is_checked, paged_setup, paged_teardown),
         cmocka_unit_test_setup_teardown(
             the_payloads_are_checked, paged_setup, paged_teardown),
+        cmocka_unit_test_setup_teardown(
+            the_format_is_checked, paged_setup, paged_teardown),
         cmocka_unit_test_setup_teardown(
             system_values_are_checked, paged_setup, paged_teardown),
         cmocka_unit_test_setup_teardown(

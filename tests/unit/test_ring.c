@@ -4,7 +4,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +14,35 @@
 #include "tiers/dry/ring.h"
 
 enum { FILE_BYTES = 100000, READS = 300 };
+
+/* ---- a kernel of another kind ---- */
+
+static int refused;         /* by io_uring: 0, or an errno ... */
+static bool refused_always; /* ... or only when it is asked for flags */
+static unsigned interrupts; /* of the next reads */
+static unsigned reads_made;
+
+int io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
+{
+    __typeof__(&io_uring_queue_init) real = NULL;
+    *(void **)(&real) = dlsym(RTLD_NEXT, "io_uring_queue_init");
+    return refused != 0 && (refused_always || flags != 0)
+               ? -refused
+               : real(entries, ring, flags);
+}
+
+ssize_t preadv(int fd, const struct iovec *parts, int count, off_t at)
+{
+    __typeof__(&preadv) real = NULL;
+    *(void **)(&real) = dlsym(RTLD_NEXT, "preadv64");
+    reads_made++;
+    if (interrupts > 0) {
+        interrupts--;
+        errno = EINTR;
+        return -1;
+    }
+    return real(fd, parts, count, at);
+}
 
 static unsigned char byte_at(size_t at)
 {
@@ -101,12 +132,54 @@ static void test_errors(void **state)
     ring_destroy(ring);
 }
 
+/* Linux before 6.1 does not know the flags. */
+static void test_older_kernel(void **state)
+{
+    (void)state;
+    refused = EINVAL;
+    struct ring *ring = ring_create();
+    refused = 0;
+    if (ring == NULL) {
+        skip(); /* not allowed here */
+    }
+    read_pieces(ring);
+    ring_destroy(ring);
+}
+
+/* Many containers do not allow it at all. */
+static void test_forbidden(void **state)
+{
+    static const int errors[] = {EPERM, ENOSYS, EINVAL, ENOMEM};
+    (void)state;
+    refused_always = true;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        refused = errors[i];
+        assert_null(ring_create());
+    }
+    refused = 0;
+    refused_always = false;
+}
+
+static void test_interrupted(void **state)
+{
+    (void)state;
+    interrupts = 5;
+    reads_made = 0;
+    read_pieces(NULL);
+    assert_int_equal(interrupts, 0);
+    /* One more each, and for each read that comes short of its end. */
+    assert_in_range(reads_made, READS + 5, READS + 5 + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_without_ring),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_older_kernel),
+        cmocka_unit_test(test_forbidden),
+        cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,6 +125,8 @@ static void meta_pages_are_checked(void **state)
         "a broken meta page");
     expect_damage(
         paged, IN_META(free_list.page_size), 8192, 4, "a broken meta page");
+    expect_damage(paged, older + offsetof(struct meta, free_list.page_size), 0,
+        4, "a broken meta page");
     expect_damage(paged, IN_META(last_page), 1 << 20, 8,
         "cut short, "); /* the file, as it seems */
     expect_damage(

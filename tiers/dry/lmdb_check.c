@@ -275,8 +275,10 @@ static enum dry_result load_meta(int fd, uint64_t size_bytes,
         return DRY_FOREIGN;
     }
     *newest = metas[metas[1].transaction > metas[0].transaction];
+    /* LMDB finds the second page by what the first one says. */
     if (!whole || !first || !second ||
-        newest->free_list.page_size != PAGE_BYTES) {
+        metas[0].free_list.page_size != PAGE_BYTES ||
+        metas[1].free_list.page_size != PAGE_BYTES) {
         snprintf(reason, reason_size, "damaged: a broken meta page");
         return DRY_CORRUPT;
     }

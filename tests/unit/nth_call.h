@@ -120,11 +120,11 @@ static inline int nth_open(const char *path, int flags, va_list arguments)
 #define NTH_HAS_MALLOC 0
 #else
 #define NTH_HAS_MALLOC 1
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *old, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
 #define NTH_DEFINE_MALLOC                                                      \
+    void *__libc_malloc(size_t size);                                          \
+    void *__libc_calloc(size_t count, size_t size);                            \
+    void *__libc_realloc(void *old, size_t size);                              \
+    void *__libc_memalign(size_t alignment, size_t size);                      \
     void *malloc(size_t size)                                                  \
     {                                                                          \
         return nth_fails(NTH_MALLOC) ? NULL : __libc_malloc(size);             \

@@ -8,13 +8,21 @@
 
 #include <fcntl.h>
 
+/* So many that the list of the pages of those removed, all at once, has pages
+ * of its own; unless a test asks for less. */
+#ifndef PAGED_RECORDS
+#define PAGED_RECORDS 1600
+#define PAGED_REMOVED 700
+#endif
+
 enum {
-    RECORDS = 1600,
-    REMOVED = 700, /* at once: the list of their pages has pages of its own */
+    RECORDS = PAGED_RECORDS,
+    REMOVED = PAGED_REMOVED,
     PAYLOAD = 4000,
     SYSTEM_BYTES = 5000, /* a system value with pages of its own */
     BATCH = 100,
-    BIG_ROW = 1200, /* a record whose row has pages of its own */
+    BIG_ROW =
+        PAGED_RECORDS / 4 * 3, /* a record whose row has pages of its own */
 };
 
 /* Where things lie in a page, and in a node. */
@@ -73,12 +81,26 @@ static inline void paged_fill(struct fixture *fixture)
     assert_int_equal(fixture_keep_from(fixture, REMOVED), DRY_OK);
 }
 
+/* The newer meta page, as the file has it now. */
+static inline void paged_load_meta(struct paged *paged)
+{
+    struct meta other;
+    paged->meta_at = PAGE_HEADER_BYTES;
+    paged->older_at = PAGE_BYTES + PAGE_HEADER_BYTES;
+    pread(paged->fd, &paged->meta, sizeof other, PAGE_HEADER_BYTES);
+    pread(paged->fd, &other, sizeof other, PAGE_BYTES + PAGE_HEADER_BYTES);
+    if (other.transaction > paged->meta.transaction) {
+        paged->meta = other;
+        paged->older_at = PAGE_HEADER_BYTES;
+        paged->meta_at = PAGE_BYTES + PAGE_HEADER_BYTES;
+    }
+}
+
 static inline int paged_setup(void **state)
 {
     struct paged *paged = calloc(1, sizeof *paged);
     struct fixture *fixture = &paged->fixture;
     char path[120];
-    struct meta other;
     *fixture =
         (struct fixture){.ops = &dry_lmdb_ops, .limit_bytes = FIXTURE_LIMIT};
     assert_true(directory_make(fixture->directory, "pages"));
@@ -89,15 +111,7 @@ static inline int paged_setup(void **state)
     snprintf(path, sizeof path, "%s/data.mdb", fixture->path);
     paged->fd = open(path, O_RDWR);
     assert_true(paged->fd >= 0);
-    paged->meta_at = PAGE_HEADER_BYTES;
-    paged->older_at = PAGE_BYTES + PAGE_HEADER_BYTES;
-    pread(paged->fd, &paged->meta, sizeof other, PAGE_HEADER_BYTES);
-    pread(paged->fd, &other, sizeof other, PAGE_BYTES + PAGE_HEADER_BYTES);
-    if (other.transaction > paged->meta.transaction) {
-        paged->meta = other;
-        paged->older_at = PAGE_HEADER_BYTES;
-        paged->meta_at = PAGE_BYTES + PAGE_HEADER_BYTES;
-    }
+    paged_load_meta(paged);
     *state = paged;
     return 0;
 }

@@ -3,65 +3,16 @@
  * was committed before is never lost. */
 #define PAGED_RECORDS 400
 #define PAGED_REMOVED 100
-#include "tests/unit/nth_call.h"
+#include "tests/unit/nth_io.h"
 #include "tests/unit/pages_fixture.h"
+
+NTH_IO_DEFINE_CALLS
 
 enum {
     LAST = RECORDS + 1, /* the record of the last commit */
     LAST_BYTES = 20000,
     FAULTS_MAX = 100,
 };
-
-/* ---- calls that fail ---- */
-
-/* One thread only. */
-static struct {
-    enum nth_kind kind;
-    unsigned nth, calls, failed;
-    bool comes_short; /* does half of what it should, for once */
-} fault;
-
-bool nth_fails(enum nth_kind kind)
-{
-    if (fault.kind != kind || ++fault.calls != fault.nth) {
-        return false;
-    }
-    fault.failed++;
-    errno = EIO;
-    return !fault.comes_short;
-}
-
-static void plan(enum nth_kind kind, unsigned nth, bool comes_short)
-{
-    fault.kind = kind;
-    fault.nth = nth;
-    fault.comes_short = comes_short;
-    fault.calls = fault.failed = 0;
-}
-
-/* How much of `size` bytes is done by the call that was counted last. */
-static size_t done_of(enum nth_kind kind, size_t size)
-{
-    bool now = fault.kind == kind && fault.calls == fault.nth;
-    return now && fault.comes_short ? size / 2 : size;
-}
-
-#define CALL_AS(name, kind, type, number)                                      \
-    ssize_t name(int fd, type data, size_t size, off_t at)                     \
-    {                                                                          \
-        return nth_fails(kind)                                                 \
-                   ? -1                                                        \
-                   : syscall(number, fd, data, done_of(kind, size), at);       \
-    }
-
-CALL_AS(pread, NTH_READ, void *, SYS_pread64)
-CALL_AS(pread64, NTH_READ, void *, SYS_pread64)
-CALL_AS(pwrite, NTH_WRITE, const void *, SYS_pwrite64)
-CALL_AS(pwrite64, NTH_WRITE, const void *, SYS_pwrite64)
-NTH_AS(ssize_t, writev, NTH_WRITE,
-    (int fd, const struct iovec *parts, int count), SYS_writev, fd, parts,
-    count)
-NTH_AS(int, fdatasync, NTH_SYNC, (int fd), SYS_fdatasync, fd)
 
 /* ---- a file as it was when the process was killed ---- */
 
@@ -89,7 +40,7 @@ static void restore(const struct crashed *crashed)
 static int setup(void **state)
 {
     struct crashed *crashed = calloc(1, sizeof *crashed);
-    plan(NTH_NONE, 0, false);
+    nth_io_plan(NTH_NONE, 0, false);
     paged_setup(state);
     crashed->paged = *state;
     struct fixture *fixture = &crashed->paged->fixture;
@@ -115,7 +66,7 @@ static int teardown(void **state)
 {
     struct crashed *crashed = *state;
     void *paged = crashed->paged;
-    plan(NTH_NONE, 0, false);
+    nth_io_plan(NTH_NONE, 0, false);
     free(crashed->image);
     free(crashed);
     return paged_teardown(&paged);
@@ -170,20 +121,20 @@ static unsigned open_badly(
     unsigned refused = 0, nth = 0;
     do {
         restore(crashed);
-        plan(kind, ++nth, comes_short);
+        nth_io_plan(kind, ++nth, comes_short);
         if (fixture_try_open(fixture) != DRY_OK) {
-            assert_true(fault.failed > 0);
+            assert_true(nth_io.failed > 0);
             assert_non_null(strstr(fixture->reason, fixture->path));
             refused++;
         }
-        plan(kind, 0, comes_short);
+        nth_io_plan(kind, 0, comes_short);
         fixture_close(fixture);
         fixture_open(fixture);
         expect_whole(fixture);
-        plan(kind, 1, comes_short);
+        nth_io_plan(kind, 1, comes_short);
         fixture_close(fixture);
-        bool failed_at_end = fault.failed > 0;
-        plan(NTH_NONE, 0, false);
+        bool failed_at_end = nth_io.failed > 0;
+        nth_io_plan(NTH_NONE, 0, false);
         if (failed_at_end) {
             fixture_open(fixture);
             expect_whole(fixture);

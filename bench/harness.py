@@ -58,6 +58,14 @@ def at_least(name, limit, measured, unit=""):
     result(name, ">= %g%s" % (limit, unit), measured, measured >= limit, unit)
 
 
+def table(title, columns, rows):
+    """A table as READMEs have it; bench/draw reads these."""
+    say("\n%s\n" % title)
+    for row in [columns, ["-"] * len(columns), *rows]:
+        say("|%s|" % "|".join(map(str, row)))
+    say("")
+
+
 # ---- clients ----
 
 
@@ -251,6 +259,16 @@ class Server:
         for task in pathlib.Path("/proc/%d/task" % self.process.pid).iterdir():
             total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
+
+    def settle(self, seconds=20):
+        """Until it has written what it wants to write."""
+        begin, before = time.monotonic(), self.cpu_seconds()
+        while time.monotonic() - begin < seconds:
+            time.sleep(0.1)
+            now = self.cpu_seconds()
+            if now - before < 0.003:
+                return
+            before = now
 
     def waited_seconds(self):
         """How long its main thread was ready to run but another ran."""

@@ -52,8 +52,8 @@ struct load {
     unsigned active; /* connections with a batch under way */
     uint64_t issued, done, wrong;
     struct keys keys;
-    char get_head[64], set_head[64], value_head[32];
-    size_t get_head_size, set_head_size, value_head_size;
+    char get_head[64], set_head[64], value_head[32], set_tail[64];
+    size_t get_head_size, set_head_size, value_head_size, set_tail_size;
     uint64_t start_ns, end_ns;
     uint64_t histogram[HISTOGRAM_BUCKETS];
     uint64_t slowest_ns;
@@ -113,6 +113,7 @@ static char *put_request(struct load *load, char *at, uint64_t key, bool get)
         at = put_key(at, options, key);
         at = put_text(at, load->value_head, load->value_head_size);
         at = put_value(at, options, key);
+        at = put_text(at, load->set_tail, load->set_tail_size);
     }
     return put_text(at, "\r\n", 2);
 }
@@ -120,11 +121,18 @@ static char *put_request(struct load *load, char *at, uint64_t key, bool get)
 static void heads_init(struct load *load)
 {
     const struct load_options *options = &load->options;
+    char seconds[24];
 
     load->get_head_size = (size_t)sprintf(
         load->get_head, "*2\r\n$3\r\nGET\r\n$%zu\r\n", options->key_size);
-    load->set_head_size = (size_t)sprintf(
-        load->set_head, "*3\r\n$3\r\nSET\r\n$%zu\r\n", options->key_size);
+    load->set_head_size = (size_t)sprintf(load->set_head,
+        "*%d\r\n$3\r\nSET\r\n$%zu\r\n", options->ttl_s > 0 ? 5 : 3,
+        options->key_size);
+    if (options->ttl_s > 0) {
+        int digits = sprintf(seconds, "%u", options->ttl_s);
+        load->set_tail_size = (size_t)sprintf(
+            load->set_tail, "\r\n$2\r\nEX\r\n$%d\r\n%s", digits, seconds);
+    }
     load->value_head_size =
         (size_t)sprintf(load->value_head, "\r\n$%zu\r\n", options->value_size);
 }

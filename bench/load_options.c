@@ -23,6 +23,7 @@ static const struct option table[] = {
     {"seed", required_argument, NULL, 'S'},
     {"letter", required_argument, NULL, 'l'},
     {"json", no_argument, NULL, 'j'},
+    {"ttl-s", required_argument, NULL, 'T'},
     {"scan", required_argument, NULL, 'C'},
     {NULL, 0, NULL, 0},
 };
@@ -34,6 +35,7 @@ static void usage(void)
           "     [--value-size B] [--gets PERCENT]\n"
           "     [--order seq|random|zipf:EXPONENT] [--verify] [--seed N]\n"
           "     [--scan PERCENT (of the requests: the next of all keys)]\n"
+          "     [--ttl-s N (of the keys written)]\n"
           "     [--letter L (that keys begin with)] [--json (values)]\n"
           "     [--pause-us N (with one client)]\n"
           "Without --requests: one a key; with --seconds: no limit.\n",
@@ -91,6 +93,9 @@ static bool set_option(struct load_options *options, int name, const char *text)
         return text[0] > ' ' && text[1] == '\0';
     case 'j':
         options->json = true;
+        return true;
+    case 'T':
+        options->ttl_s = (unsigned)number;
         return true;
     case 'C':
         options->keys.scan_percent = (unsigned)number;

@@ -43,6 +43,8 @@ def cpu_row(larder, redis, requests, **options):
             seen[server].append(cpu(server, requests, gets=gets, **options))
             return seen[server][-1]
 
+        for server in seen:  # the kernel's first look at each page costs, too
+            load(server, requests=requests, gets=gets, **options)
         ratio, _ = ratios(measure, larder, redis)
         # The least is what others on the machine disturbed least.
         row += ["%.2f" % min(seen[larder]), "%.2f" % min(seen[redis]), "%.2f" % ratio]

@@ -125,9 +125,9 @@ static void heads_init(struct load *load)
 
     load->get_head_size = (size_t)sprintf(
         load->get_head, "*2\r\n$3\r\nGET\r\n$%zu\r\n", options->key_size);
-    load->set_head_size = (size_t)sprintf(load->set_head,
-        "*%d\r\n$3\r\nSET\r\n$%zu\r\n", options->ttl_s > 0 ? 5 : 3,
-        options->key_size);
+    load->set_head_size =
+        (size_t)sprintf(load->set_head, "*%d\r\n$3\r\nSET\r\n$%zu\r\n",
+            options->ttl_s > 0 ? 5 : 3, options->key_size);
     if (options->ttl_s > 0) {
         int digits = sprintf(seconds, "%u", options->ttl_s);
         load->set_tail_size = (size_t)sprintf(

@@ -16,7 +16,7 @@ struct load_options {
     struct keys keys;  /* not yet initialised */
     uint64_t first_key;
     size_t key_size, value_size;
-    unsigned gets; /* per cent; the rest are SETs */
+    unsigned gets;  /* per cent; the rest are SETs */
     unsigned ttl_s; /* of what is written; 0: for ever */
     bool verify;
     bool json;         /* values */

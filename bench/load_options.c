@@ -42,25 +42,23 @@ static void usage(void)
         stderr);
 }
 
-static bool set_option(struct load_options *options, int name, const char *text)
+/* False: none of those that are a number. */
+static bool set_number(struct load_options *options, int name, uint64_t number)
 {
-    uint64_t number = strtoull(text, NULL, 10);
+    unsigned small = (unsigned)number;
 
     switch (name) {
     case 'p':
         options->port = (uint16_t)number;
         return true;
     case 'c':
-        options->clients = (unsigned)number;
+        options->clients = small;
         return true;
     case 'P':
-        options->pipeline = (unsigned)number;
+        options->pipeline = small;
         return true;
     case 'n':
         options->requests = number;
-        return true;
-    case 's':
-        options->seconds = atof(text);
         return true;
     case 'k':
         options->keys.count = number;
@@ -75,18 +73,35 @@ static bool set_option(struct load_options *options, int name, const char *text)
         options->value_size = number;
         return true;
     case 'g':
-        options->gets = (unsigned)number;
+        options->gets = small;
+        return true;
+    case 'u':
+        options->pause_us = small;
+        return true;
+    case 'S':
+        options->seed = number;
+        return true;
+    case 'T':
+        options->ttl_s = small;
+        return true;
+    case 'C':
+        options->keys.scan_percent = small;
+        return number <= 100;
+    default:
+        return false;
+    }
+}
+
+static bool set_option(struct load_options *options, int name, const char *text)
+{
+    switch (name) {
+    case 's':
+        options->seconds = atof(text);
         return true;
     case 'o':
         return keys_parse_order(&options->keys, text);
     case 'v':
         options->verify = true;
-        return true;
-    case 'u':
-        options->pause_us = (unsigned)number;
-        return true;
-    case 'S':
-        options->seed = number;
         return true;
     case 'l':
         options->letter = text[0];
@@ -94,14 +109,8 @@ static bool set_option(struct load_options *options, int name, const char *text)
     case 'j':
         options->json = true;
         return true;
-    case 'T':
-        options->ttl_s = (unsigned)number;
-        return true;
-    case 'C':
-        options->keys.scan_percent = (unsigned)number;
-        return number <= 100;
     default:
-        return false;
+        return set_number(options, name, strtoull(text, NULL, 10));
     }
 }
 

@@ -5,11 +5,13 @@
 
 #include "tests/unit/nth_call.h"
 
+enum { NTH_IO_SECTOR = 512 };
+
 /* One thread only. */
 static struct {
     enum nth_kind kind;
     unsigned nth, calls, failed;
-    bool comes_short; /* does half of what it should, for once */
+    bool comes_short; /* half of it is done */
 } nth_io;
 
 static inline void nth_io_plan(
@@ -21,11 +23,14 @@ static inline void nth_io_plan(
     nth_io.calls = nth_io.failed = 0;
 }
 
-/* How much of `size` bytes is done by the call that was counted last. */
+/* How much of `size` bytes is done by the call that was counted last: whole
+ * sectors, and less than one at once. */
 static inline size_t nth_io_done(enum nth_kind kind, size_t size)
 {
     bool now = nth_io.kind == kind && nth_io.calls == nth_io.nth;
-    return now && nth_io.comes_short ? size / 2 : size;
+    size_t sectors = size / NTH_IO_SECTOR / 2;
+    return now && nth_io.comes_short && sectors > 0 ? sectors * NTH_IO_SECTOR
+                                                    : size;
 }
 
 #define NTH_IO_AS(name, kind, type, number)                                    \

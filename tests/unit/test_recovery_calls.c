@@ -5,6 +5,9 @@
 #include "tests/unit/store_fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 NTH_LMDB_DEFINE_CALLS
 
@@ -250,6 +253,72 @@ static void any_call_of_reading_may_fail(void **state)
     expect_all(fixture);
 }
 
+/* ---- many readers ---- */
+
+enum { MANY = 20 };
+
+struct reader {
+    pthread_t thread;
+    struct fixture *fixture;
+    atomic_uint *reading; /* how many are, or have been */
+    enum dry_result result;
+};
+
+/* Reads on when all others read too. */
+static bool wait_for_all(
+    void *context, uint64_t id, struct bytes header, uint64_t payload_bytes)
+{
+    struct reader *reader = context;
+    if (id == 1) {
+        atomic_fetch_add(reader->reading, 1);
+    }
+    while (atomic_load(reader->reading) < MANY) {
+        sched_yield();
+    }
+    return header.size > 0 && payload_bytes > 0;
+}
+
+static void *read_with_others(void *argument)
+{
+    struct reader *reader = argument;
+    struct dry_store *store = reader->fixture->store;
+    reader->result = store->ops->scan(store, 0, wait_for_all, reader);
+    if (reader->result != DRY_OK) {
+        atomic_fetch_add(reader->reading, 1); /* nobody is to wait for it */
+    }
+    return NULL;
+}
+
+/* The table of readers is as large as it ever was; of the transactions no more
+ * are kept than are asked for now. */
+static void more_readers_than_are_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader readers[MANY];
+    atomic_uint reading = 0;
+    struct dry_open_options options = {.path = fixture->path,
+        .limit_bytes = fixture->limit_bytes,
+        .reader_threads = MANY};
+    for (unsigned round = 0; round < 2; round++) {
+        fixture_close(fixture);
+        assert_int_equal(dry_lmdb_ops.open(&fixture->store, &options,
+                             fixture->reason, sizeof fixture->reason),
+            DRY_OK);
+        options.reader_threads = 1;
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        readers[i] = (struct reader){.fixture = fixture, .reading = &reading};
+        assert_int_equal(pthread_create(&readers[i].thread, NULL,
+                             read_with_others, &readers[i]),
+            0);
+    }
+    for (unsigned i = 0; i < MANY; i++) {
+        pthread_join(readers[i].thread, NULL);
+        assert_int_equal(readers[i].result, DRY_OK);
+    }
+    expect_all(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +330,8 @@ int main(void)
             an_unread_format_is_no_foreign_file, setup_filled, teardown),
         cmocka_unit_test_setup_teardown(
             any_call_of_reading_may_fail, setup_filled, teardown),
+        cmocka_unit_test_setup_teardown(
+            more_readers_than_are_kept, setup_filled, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,8 +167,9 @@ static void any_call_may_fail(void **state)
     }
     for (unsigned i = 0; i < sizeof functions / sizeof *functions; i++) {
         for (unsigned failure = 0; failure < FAILURES; failure++) {
-            assert_true(try_each(game, functions[i], failure, false) > 0);
-            assert_true(try_each(game, functions[i], failure, true) > 0);
+            /* From then on: in two of four cases, or it takes too long. */
+            bool for_ever = (i + failure) % 2 == 0;
+            assert_true(try_each(game, functions[i], failure, for_ever) > 0);
         }
     }
     fixture_reopen(&game->fixture);

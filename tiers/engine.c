@@ -208,9 +208,21 @@ static void flush_reads(struct engine *engine)
     }
 }
 
+/* A loop that is busy with small requests answers them soon, one that serves
+ * many at a time keeps up with what they write. */
+static void begin_duties(struct engine *engine, int64_t now_ms)
+{
+    uint64_t now_us = engine_mono_us();
+    uint64_t slice_us = now_us - engine->turned_us;
+    slice_us = slice_us < TURN_MAX_US ? slice_us : TURN_MAX_US;
+    slice_us = slice_us > TURN_MIN_US ? slice_us : TURN_MIN_US;
+    engine->now_ms = now_ms;
+    engine->deadline_us = now_us + slice_us;
+}
+
 void engine_collect(struct engine *engine, int64_t now_ms)
 {
-    engine->now_ms = now_ms;
+    begin_duties(engine, now_ms);
     if (engine->log.workers != NULL) {
         dry_workers_collect(engine->log.workers);
     }
@@ -238,8 +250,8 @@ static bool clear_turn(struct engine *engine, uint64_t deadline_us)
 
 bool engine_turn(struct engine *engine, int64_t now_ms)
 {
-    uint64_t deadline_us = engine_mono_us() + TURN_US;
-    engine->now_ms = now_ms;
+    begin_duties(engine, now_ms);
+    uint64_t deadline_us = engine->deadline_us;
     if (engine->expiring) {
         engine->expiring = expire_turn(
             engine, engine_mono_us() + engine->options.expire_slice_us);
@@ -259,6 +271,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     bool warming = warm_turn(engine, deadline_us);
     memory_turn(engine);
     flush_reads(engine);
+    engine->turned_us = engine_mono_us();
     bool sinking = memory_pressing(engine) && log_has_room(engine) &&
                    engine->room_waiters.first != NULL &&
                    memory_can_sink(engine);
@@ -270,8 +283,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
 
 bool engine_cron(struct engine *engine, int64_t now_ms)
 {
-    uint64_t deadline_us = engine_mono_us() + TURN_US;
-    engine->now_ms = now_ms;
+    begin_duties(engine, now_ms);
+    uint64_t deadline_us = engine->deadline_us;
     engine->expiring = expire_turn(engine, deadline_us);
     memory_cron(engine);
     if (memory_pressing(engine)) {

@@ -71,8 +71,10 @@ struct db {
     unsigned number;
 };
 
-/* What the engine's duties may take at a time. */
-#define TURN_US 1000
+/* What the engine's duties may take at a time: as long as the input before
+ * them took, within these limits. */
+#define TURN_MIN_US 250
+#define TURN_MAX_US 1000
 
 struct waiter_list {
     struct engine_waiter *first, *last;
@@ -140,7 +142,9 @@ struct reclaim;      /* reclaim.c */
 
 struct engine {
     struct engine_options options;
-    int64_t now_ms; /* of the current call */
+    int64_t now_ms;       /* of the current call */
+    uint64_t deadline_us; /* of the duties of the current call */
+    uint64_t turned_us;   /* when the last of the loop's turns ended */
     struct value_limits limits;
     bool uses_ignored;
     bool held;        /* in the middle of a command: nothing is cut */

@@ -58,7 +58,7 @@ bool expire_turn(struct engine *engine, uint64_t deadline_us)
 bool engine_expire(struct engine *engine, int64_t now_ms)
 {
     engine->now_ms = now_ms;
-    return expire_all(engine, engine_mono_us() + TURN_US);
+    return expire_all(engine, engine_mono_us() + TURN_MAX_US);
 }
 
 uint64_t engine_expired_waiting(const struct engine *engine, int64_t now_ms)

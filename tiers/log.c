@@ -449,7 +449,7 @@ static void on_applied(struct dry_job *job)
     }
     apply_done(engine, batch);
     apply_next(engine);
-    sink_committed(engine, engine_mono_us() + TURN_US);
+    sink_committed(engine, engine->deadline_us);
     fetch_after_commit(engine);
     if (reclaimed) {
         reclaim_cron(engine); /* overwriting may be faster than the clock */

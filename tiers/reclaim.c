@@ -301,7 +301,7 @@ bool reclaim_behind(const struct engine *engine)
 void reclaim_cron(struct engine *engine)
 {
     struct log *log = &engine->log;
-    reclaim_turn(engine, engine_mono_us() + TURN_US);
+    reclaim_turn(engine, engine->deadline_us);
     uint64_t from = log->removing ? log->removing_to : log->first_id;
     if (log->store == NULL || log->closing || engine->reclaim != NULL ||
         !wasteful(engine) || from > log->committed_id) {

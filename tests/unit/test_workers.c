@@ -1,6 +1,7 @@
 #include "tests/unit/store_fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -59,6 +60,33 @@ static void run_all(struct test *test, unsigned count)
     assert_int_equal(test->done, count);
     assert_int_equal(dry_workers_reading(test->workers), 0);
     assert_int_equal(dry_workers_applying(test->workers), 0);
+}
+
+/* ---- scheduling ---- */
+
+static void note_policy(struct dry_job *job, struct dry_store *store)
+{
+    struct task *task = (struct task *)job;
+    (void)store;
+    atomic_store(&task->ran, sched_getscheduler(0) == SCHED_BATCH);
+    job->result = DRY_OK;
+}
+
+static void on_noted(struct dry_job *job)
+{
+    ((struct task *)job)->test->done++;
+}
+
+/* Waking one takes the core from nobody. */
+static void test_threads_let_others_finish(void **state)
+{
+    struct test *test = *state;
+    struct task task = {.test = test,
+        .job = {.kind = DRY_JOB_CALL, .call = note_policy, .done = on_noted}};
+    dry_workers_submit(test->workers, &task.job);
+    dry_workers_flush(test->workers);
+    run_all(test, 1);
+    assert_true(atomic_load(&task.ran));
 }
 
 /* ---- writes ---- */
@@ -288,6 +316,8 @@ static void test_destroy_finishes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_threads_let_others_finish, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writes_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads, setup, teardown),

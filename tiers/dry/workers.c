@@ -1,6 +1,7 @@
 #include "tiers/dry/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -173,10 +174,20 @@ static void complete(
     }
 }
 
+/* Who hands them work goes on: where both share a core, a thread that wakes
+ * would take it from the engine's for as long as the scheduler's slice, and
+ * requests would wait. Where it is refused all is as it was. */
+static void let_others_finish(void)
+{
+    const struct sched_param none = {0};
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+}
+
 static void *writer_main(void *argument)
 {
     struct dry_workers *workers = argument;
     struct dry_job *job;
+    let_others_finish();
     while ((job = queue_take(&workers->writes)) != NULL) {
         apply(workers->store, job);
         complete(workers, job, &job->next);
@@ -189,6 +200,7 @@ static void *reader_main(void *argument)
     struct dry_workers *workers = argument;
     unsigned number = atomic_fetch_add(&workers->readers_begun, 1);
     struct dry_job *first;
+    let_others_finish();
     while ((first = queue_take(&workers->reads)) != NULL) {
         struct dry_job **end = &first;
         if (first->kind == DRY_JOB_CALL) {

@@ -71,8 +71,7 @@ struct db {
     unsigned number;
 };
 
-/* What the engine's duties may take at a time: as long as the input before
- * them took, within these limits. */
+/* What the engine's duties may take at a time, see begin_duties. */
 #define TURN_MIN_US 250
 #define TURN_MAX_US 1000
 

@@ -121,6 +121,10 @@ static void wait_for_store(struct engine *engine)
 static void save_retry(struct engine *engine)
 {
     struct log *log = &engine->log;
+    /* That one was begun before: its failure says nothing about now. */
+    while (log->applying) {
+        wait_for_store(engine);
+    }
     if (log->failures == 0) {
         return;
     }

@@ -135,6 +135,43 @@ static void save_tries_again(void **state)
     world_finish(&world);
 }
 
+/* The next apply takes a while and fails, the ones after it do not. */
+static void plan_late_failure(struct world *world)
+{
+    struct dry_store *store = world->engine->log.store;
+    struct fault_plan plan = {.action = FAULT_FAIL,
+        .first = fault_count(store, FAULT_APPLY) + 1,
+        .result = DRY_IO,
+        .delay_ms = 200};
+    fault_plan(store, FAULT_APPLY, &plan);
+}
+
+/* What was begun while the store failed says nothing of it now. */
+static void save_outlives_a_failure_under_way(void **state)
+{
+    struct world world;
+    (void)state;
+    world_init(&world, ENGINE_ALWAYS);
+    plan_late_failure(&world);
+    put_text(&world, 0, "first", "v");
+    world_round(&world);
+    assert_int_equal(dry_workers_applying(world.engine->log.workers), 1);
+    world_save(&world);
+    world_plan(&world, FAULT_APPLY, 1, true, DRY_IO);
+    put_text(&world, 0, "again", "v");
+    world_settle(&world);
+    assert_true(world.engine->log.failures > 0);
+    plan_late_failure(&world);
+    world.now_ms += 60000;
+    engine_cron(world.engine, world.now_ms);
+    assert_int_equal(dry_workers_applying(world.engine->log.workers), 1);
+    world_save(&world);
+    world_reopen(&world);
+    expect_text(&world, 0, "first", "v");
+    expect_text(&world, 0, "again", "v");
+    world_finish(&world);
+}
+
 static void save_waits_for_room(void **state)
 {
     struct world world;
@@ -421,6 +458,7 @@ int main(void)
         cmocka_unit_test(any_write_may_fail),
         cmocka_unit_test(full_store_heals_by_itself),
         cmocka_unit_test(save_tries_again),
+        cmocka_unit_test(save_outlives_a_failure_under_way),
         cmocka_unit_test(save_waits_for_room),
         cmocka_unit_test(dead_records_leave_a_full_store),
         cmocka_unit_test(moves_to_a_full_store_are_taken_back),

@@ -5,8 +5,9 @@ grid.clients grid.depths grid.bytes grid.ram grid.checkpoint."""
 
 import time
 
-from harness import Client, Server, fill, finish_load, load, ratios, say, scaled
-from harness import start_load, table
+from case_spill import MIX, VALUE_SIZE as RAM_VALUE
+from harness import Client, Server, figures, fill, finish_load, in_order, load, ratios
+from harness import say, scaled, start_load, table
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -106,8 +107,7 @@ BYTES_KEYS, BYTES_VALUES, WEEK_S = 1000000, [8, 32, 100, 1000], 7 * 24 * 3600
 def rss_a_key(side, keys, size, ttl_s):
     with Server(side) as server:
         before = server.memory("VmRSS")
-        load(server, keys=keys, value_size=size, ttl_s=ttl_s, order="seq", gets=0,
-             clients=16, pipeline=16)
+        in_order(server, keys, size, ttl_s=ttl_s, gets=0)
         return (server.memory("VmRSS") - before) / keys
 
 
@@ -124,16 +124,10 @@ def bytes_a_key():
 
 # ---- data larger than RAM ----
 
-RAM_KEYS, RAM_VALUE, RAM_SECONDS = 1000000, 1024, 6
+RAM_KEYS, RAM_SECONDS = 1000000, 6
 # Of what a key takes in larder's RAM.
 KEY_BYTES = 1120
 TIMES = [1, 2, 4, 10]
-MIX = dict(clients=16, pipeline=16, gets=95, order="zipf:0.99", value_size=RAM_VALUE)
-
-
-def counters(server):
-    words = server.command("TIER", "STATS")
-    return {name.decode(): value for name, value in zip(words[::2], words[1::2])}
 
 
 def mix(server, keys, seed):
@@ -148,9 +142,9 @@ def ram_row(times, keys, redis):
     with Server("larder", "--maxmemory", str(limit)) as larder:
         fill(larder, keys, RAM_VALUE)
         mix(larder, keys, 1)  # to warm up
-        before = counters(larder)
+        before = figures(larder, "TIER", "STATS")
         ours = [mix(larder, keys, seed) for seed in (2, 3)]
-        found = counters(larder)
+        found = figures(larder, "TIER", "STATS")
         grown = {name: found[name] - before[name] for name in ("hot_hits", "cold_hits", "dry_hits")}
         theirs = [mix(redis, keys, seed) for seed in (2, 3)]
         rate, used = (sum(one[i] for one in ours) / sum(one[i] for one in theirs) for i in (0, 1))

@@ -10,7 +10,7 @@ import time
 
 from case_spill import CGROUP_BYTES, KEYS as SPILL_KEYS, MAXMEMORY, scaled_bytes
 from harness import Cgroup, Instructions, Server, Settings, Watcher
-from harness import at_least, at_most, describe, fill, finish_load, in_order
+from harness import at_least, at_most, describe, figures, fill, finish_load, in_order
 from harness import load, ratios, say, scaled, simulate, start_load
 
 
@@ -19,8 +19,7 @@ def namespace(server, prefix, *options):
 
 
 def stats(server, prefix):
-    words = server.command("NAMESPACE", "STATS", prefix)
-    return {name.decode(): int(value) for name, value in zip(words[::2], words[1::2])}
+    return figures(server, "NAMESPACE", "STATS", prefix)
 
 
 # ---- hit ratios in RAM, of a cache of 5 % ----

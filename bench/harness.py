@@ -377,6 +377,12 @@ class Cgroup:
         say("could not remove %s" % self.path)
 
 
+def figures(server, *words):
+    """By name, of a command that answers names and numbers in turn."""
+    answer = server.command(*words)
+    return {name.decode(): int(value) for name, value in zip(answer[::2], answer[1::2])}
+
+
 # ---- method ----
 
 

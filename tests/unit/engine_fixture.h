@@ -128,6 +128,22 @@ static inline void world_settle(struct world *world)
     }
 }
 
+/* For tests that get one world each, without durability. */
+static inline int world_setup(void **state)
+{
+    static struct world world;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_settle(&world);
+    *state = &world;
+    return 0;
+}
+
+static inline int world_teardown(void **state)
+{
+    world_finish(*state);
+    return 0;
+}
+
 /* Time passes, with the periodic duties every 100 ms. */
 static inline void world_pass(struct world *world, int64_t ms)
 {
@@ -157,9 +173,39 @@ static inline void world_plan(struct world *world, enum fault_op op,
     fault_plan(store, op, &plan);
 }
 
+/* The next batch, or every one from then on, fails some time after it was
+ * given. */
+static inline void world_fail_slowly(struct world *world, bool for_ever,
+    enum dry_result result, unsigned delay_ms)
+{
+    struct dry_store *store = world->engine->log.store;
+    struct fault_plan plan = {.action = FAULT_FAIL,
+        .first = fault_count(store, FAULT_APPLY) + 1,
+        .for_ever = for_ever,
+        .result = result,
+        .delay_ms = delay_ms};
+    fault_plan(store, FAULT_APPLY, &plan);
+}
+
 static inline void world_heal(struct world *world, enum fault_op op)
 {
     fault_plan(world->engine->log.store, op, NULL);
+}
+
+/* Until the log's left edge is on its way out. */
+static inline void world_start_reclaim(struct world *world)
+{
+    const struct log *log = &world->engine->log;
+    world->engine->options.dry_maxsize_bytes = 16;
+    engine_cron(world->engine, world->now_ms);
+    for (unsigned i = 0; i < 50 && !log->removing; i++) {
+        dry_workers_wait(log->workers, 50);
+        engine_collect(world->engine, world->now_ms);
+        world->now_ms += 100;
+        engine_cron(world->engine, world->now_ms);
+    }
+    assert_true(log->removing);
+    world->engine->options.dry_maxsize_bytes = 0;
 }
 
 /* Gives a prefix ("": all keys) the options, "name value name value". */

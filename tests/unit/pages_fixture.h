@@ -101,10 +101,7 @@ static inline int paged_setup(void **state)
     struct paged *paged = calloc(1, sizeof *paged);
     struct fixture *fixture = &paged->fixture;
     char path[120];
-    *fixture =
-        (struct fixture){.ops = &dry_lmdb_ops, .limit_bytes = FIXTURE_LIMIT};
-    assert_true(directory_make(fixture->directory, "pages"));
-    snprintf(fixture->path, sizeof fixture->path, "%s/dry", fixture->directory);
+    fixture_init_in_ram(fixture, "pages");
     fixture_open(fixture);
     paged_fill(fixture);
     fixture_close(fixture);

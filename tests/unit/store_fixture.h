@@ -29,16 +29,34 @@ struct fixture {
     char reason[200];
 };
 
+/* Of a store that is not open yet, in the fixture's directory. */
+static inline void fixture_place(
+    struct fixture *fixture, const struct dry_ops *ops)
+{
+    fixture->ops = ops;
+    fixture->limit_bytes = FIXTURE_LIMIT;
+    snprintf(
+        fixture->path, sizeof(fixture->path), "%s/dry", fixture->directory);
+}
+
 static inline void fixture_init(
     struct fixture *fixture, const struct dry_ops *ops)
 {
-    *fixture = (struct fixture){.ops = ops, .limit_bytes = FIXTURE_LIMIT};
+    *fixture = (struct fixture){.store = NULL};
     /* /tmp may be in RAM. */
     snprintf(fixture->directory, sizeof(fixture->directory),
         "/var/tmp/larder-store-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
-    snprintf(
-        fixture->path, sizeof(fixture->path), "%s/dry", fixture->directory);
+    fixture_place(fixture, ops);
+}
+
+/* An LMDB store that need not survive anything, in RAM where possible. */
+static inline void fixture_init_in_ram(
+    struct fixture *fixture, const char *name)
+{
+    *fixture = (struct fixture){.store = NULL};
+    assert_true(directory_make(fixture->directory, name));
+    fixture_place(fixture, &dry_lmdb_ops);
 }
 
 static inline enum dry_result fixture_try_open(struct fixture *fixture)
@@ -128,6 +146,17 @@ static inline enum dry_result fixture_put(struct fixture *fixture, uint64_t id,
 {
     struct dry_record record = fixture_record(id, header_size, payload_size);
     struct dry_batch_view batch = {.records = &record, .record_count = 1};
+    enum dry_result result = fixture_apply(fixture, &batch);
+    fixture_free(&record, 1);
+    return result;
+}
+
+/* Applies one small record that says it frees room, as dead marks do. */
+static inline enum dry_result fixture_mark(struct fixture *fixture, uint64_t id)
+{
+    struct dry_record record = fixture_record(id, 30, 0);
+    struct dry_batch_view batch = {
+        .records = &record, .record_count = 1, .frees = true};
     enum dry_result result = fixture_apply(fixture, &batch);
     fixture_free(&record, 1);
     return result;

@@ -6,21 +6,6 @@
 
 enum { ELEMENTS = 20000, ROWS_OF_A_BATCH = 4096, MARKS = 140000 };
 
-static int setup(void **state)
-{
-    static struct world world;
-    world_init(&world, ENGINE_CHECKPOINTS);
-    world_settle(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_finish(*state);
-    return 0;
-}
-
 /* ---- values that the writer encodes ---- */
 
 static void push_elements(
@@ -434,7 +419,8 @@ static void without_a_store_nothing_waits(void **state)
     world_sane(world);
 }
 
-#define BATCH_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define BATCH_TEST(name)                                                       \
+    cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {

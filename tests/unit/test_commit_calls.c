@@ -37,10 +37,7 @@ static int setup(void **state)
 {
     struct game *game = calloc(1, sizeof *game);
     struct fixture *fixture = &game->fixture;
-    *fixture =
-        (struct fixture){.ops = &dry_lmdb_ops, .limit_bytes = FIXTURE_LIMIT};
-    assert_true(directory_make(fixture->directory, "calls"));
-    snprintf(fixture->path, sizeof fixture->path, "%s/dry", fixture->directory);
+    fixture_init_in_ram(fixture, "calls");
     nth_lmdb = (struct nth_lmdb){.function = NULL};
     game->next = 1;
     game->kept = KEPT;

@@ -260,16 +260,6 @@ static off_t reserve_blocks(const struct fixture *fixture)
                : -1;
 }
 
-static enum dry_result put_mark(struct fixture *fixture, uint64_t id)
-{
-    struct dry_record record = fixture_record(id, 30, 0);
-    struct dry_batch_view batch = {
-        .records = &record, .record_count = 1, .frees = true};
-    enum dry_result result = fixture_apply(fixture, &batch);
-    fixture_free(&record, 1);
-    return result;
-}
-
 /* No room for the reserve: what brings data is refused, what frees is not,
  * and there is room again inside the file when enough has been freed. */
 static void a_full_disk_takes_deletions(void **state)
@@ -290,9 +280,9 @@ static void a_full_disk_takes_deletions(void **state)
     assert_int_equal(fixture_put(fixture, 21, 30, MIB), DRY_FULL);
     assert_non_null(strstr(fixture->reason, "the disk is full"));
     assert_non_null(strstr(fixture->reason, fixture->path));
-    assert_int_equal(put_mark(fixture, 21), DRY_OK);
+    assert_int_equal(fixture_mark(fixture, 21), DRY_OK);
     assert_int_equal(fixture_keep_from(fixture, 14), DRY_OK);
-    assert_int_equal(put_mark(fixture, 22), DRY_OK);
+    assert_int_equal(fixture_mark(fixture, 22), DRY_OK);
     assert_int_equal(fixture_put(fixture, 23, 30, MIB), DRY_OK);
     fixture_expect(fixture, 23, 30, MIB);
     assert_true(fixture_stats(fixture).tight);
@@ -339,7 +329,7 @@ static void a_reserve_may_be_in_the_way(void **state)
     assert_int_equal(mkdir(path_of(fixture, "reserve"), 0700), 0);
     fixture_open(fixture);
     assert_true(fixture_stats(fixture).tight);
-    assert_int_equal(put_mark(fixture, 1), DRY_OK);
+    assert_int_equal(fixture_mark(fixture, 1), DRY_OK);
     fixture_expect(fixture, 1, 30, 0);
 }
 

@@ -16,10 +16,7 @@ static int setup(void **state)
 {
     struct game *game = calloc(1, sizeof *game);
     struct fixture *fixture = &game->fixture;
-    *fixture =
-        (struct fixture){.ops = &dry_lmdb_ops, .limit_bytes = FIXTURE_LIMIT};
-    assert_true(directory_make(fixture->directory, "io"));
-    snprintf(fixture->path, sizeof fixture->path, "%s/dry", fixture->directory);
+    fixture_init_in_ram(fixture, "io");
     nth_io_plan(NTH_NONE, 0, false);
     fixture_open(fixture);
     for (game->next = 1; game->next <= FIRST; game->next++) {

@@ -3,33 +3,6 @@
 #include "tiers/collection.h"
 #include "tiers/values/hash.h"
 
-static int setup(void **state)
-{
-    static struct world world;
-    world_init(&world, ENGINE_CHECKPOINTS);
-    world_settle(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_finish(*state);
-    return 0;
-}
-
-/* Every batch fails, some time after it was given. */
-static void fail_slowly(struct world *world, enum dry_result result)
-{
-    struct dry_store *store = world->engine->log.store;
-    struct fault_plan slow = {.action = FAULT_FAIL,
-        .first = fault_count(store, FAULT_APPLY) + 1,
-        .for_ever = true,
-        .result = result,
-        .delay_ms = 20};
-    fault_plan(store, FAULT_APPLY, &slow);
-}
-
 static void put_many(struct world *world, unsigned count)
 {
     char key[20];
@@ -39,19 +12,22 @@ static void put_many(struct world *world, unsigned count)
     }
 }
 
-/* Until records are on their way to new places. */
-static void wait_for_reclaim(struct world *world)
+/* All is saved, and then "dead" is deleted. */
+static void leave_dead(struct world *world)
 {
-    struct log *log = &world->engine->log;
-    world->engine->options.dry_maxsize_bytes = 16;
-    for (unsigned i = 0; i < 100 && !log->removing; i++) {
-        dry_workers_wait(log->workers, 20);
-        engine_collect(world->engine, world->now_ms);
-        world->now_ms += 100;
+    world_save(world);
+    db_delete(world_db(world, 0), text("dead"), world->now_ms);
+    world_pass(world, 1000);
+}
+
+/* So many rounds of the loop, or until a batch has failed. */
+static void run_rounds(struct world *world, unsigned count)
+{
+    for (unsigned i = 0; i < count && world->engine->log.failures == 0; i++) {
         engine_cron(world->engine, world->now_ms);
+        dry_workers_wait(world->engine->log.workers, 10);
+        engine_collect(world->engine, world->now_ms);
     }
-    assert_true(log->removing);
-    world->engine->options.dry_maxsize_bytes = 0;
 }
 
 /* Moved records that are refused with more behind them: the one is back where
@@ -61,12 +37,10 @@ static void moves_refused_before_others(void **state)
     struct world *world = *state;
     put_text(world, 0, "dead", "v");
     put_text(world, 0, "moved", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
+    leave_dead(world);
     make_dry(world, 0, "moved");
-    fail_slowly(world, DRY_FULL);
-    wait_for_reclaim(world);
+    world_fail_slowly(world, true, DRY_FULL, 20);
+    world_start_reclaim(world);
     put_text(world, 0, "behind", "v");
     start_demote(world, 0, "behind");
     assert_true(world->engine->log.sealed != world->engine->log.last_sealed);
@@ -96,20 +70,11 @@ static void rounds_taken_back_together(void **state)
         db_delete(world_db(world, 0), text(key), world->now_ms);
     }
     world_pass(world, 1000);
-    struct fault_plan slow = {.action = FAULT_FAIL,
-        .first = fault_count(world->engine->log.store, FAULT_APPLY) + 1,
-        .for_ever = true,
-        .result = DRY_FULL,
-        .delay_ms = 300};
-    fault_plan(world->engine->log.store, FAULT_APPLY, &slow);
+    world_fail_slowly(world, true, DRY_FULL, 300);
     uint64_t first = world->engine->log.first_id;
-    wait_for_reclaim(world);
+    world_start_reclaim(world);
     world->engine->options.dry_maxsize_bytes = 16;
-    for (unsigned i = 0; i < 1000 && world->engine->log.failures == 0; i++) {
-        engine_cron(world->engine, world->now_ms);
-        dry_workers_wait(world->engine->log.workers, 10);
-        engine_collect(world->engine, world->now_ms);
-    }
+    run_rounds(world, 1000);
     assert_int_equal(world->engine->log.first_id, first);
     assert_false(world->engine->log.removing);
     world_sane(world);
@@ -130,17 +95,11 @@ static void a_round_waits_for_a_command(void **state)
     struct world *world = *state;
     put_text(world, 0, "dead", "v");
     put_text(world, 0, "moved", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
+    leave_dead(world);
     engine_hold(world->engine, true);
     world->engine->options.dry_maxsize_bytes = 16;
     uint64_t first = world->engine->log.first_id;
-    for (unsigned i = 0; i < 30; i++) {
-        engine_cron(world->engine, world->now_ms);
-        dry_workers_wait(world->engine->log.workers, 10);
-        engine_collect(world->engine, world->now_ms);
-    }
+    run_rounds(world, 30);
     assert_false(world->engine->log.removing);
     assert_int_equal(world->engine->log.first_id, first);
     engine_hold(world->engine, false);
@@ -156,9 +115,7 @@ static void a_round_that_cannot_be_listed(void **state)
     struct world *world = *state;
     put_text(world, 0, "dead", "v");
     put_text(world, 0, "moved", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
+    leave_dead(world);
     uint64_t first = world->engine->log.first_id;
     world_plan(world, FAULT_SCAN, 1, true, DRY_IO);
     world->engine->options.dry_maxsize_bytes = 16;
@@ -180,9 +137,7 @@ static void a_record_that_cannot_be_moved_stays(void **state)
     put_text(world, 0, "first", "v");
     make_dry(world, 0, "first");
     put_text(world, 0, "dead", "v");
-    world_save(world);
-    db_delete(world_db(world, 0), text("dead"), world->now_ms);
-    world_pass(world, 1000);
+    leave_dead(world);
     uint64_t first =
         entry_id(db_find(world_db(world, 0), text("first"), world->now_ms));
     world_plan(world, FAULT_READ, 1, true, DRY_IO);
@@ -213,12 +168,10 @@ static void a_damaged_hash_keeps_its_deadlines(void **state)
     collection_end(&hash, true);
     make_dry(world, 0, "h");
     put_text(world, 0, "dead", "v");
-    world_save(world);
-    db_delete(db, text("dead"), world->now_ms);
-    world_pass(world, 1000);
+    leave_dead(world);
     uint64_t id = entry_id(db_find(db, text("h"), world->now_ms));
     world_plan(world, FAULT_READ, 1, true, DRY_CORRUPT);
-    wait_for_reclaim(world);
+    world_start_reclaim(world);
     world_settle(world);
     world_heal(world, FAULT_READ);
     assert_true(entry_id(db_find(db, text("h"), world->now_ms)) > id);
@@ -232,7 +185,7 @@ static void a_damaged_hash_keeps_its_deadlines(void **state)
 }
 
 #define RECLAIM_TEST(name)                                                     \
-    cmocka_unit_test_setup_teardown(name, setup, teardown)
+    cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {

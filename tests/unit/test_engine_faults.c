@@ -135,24 +135,13 @@ static void save_tries_again(void **state)
     world_finish(&world);
 }
 
-/* The next apply takes a while and fails, the ones after it do not. */
-static void plan_late_failure(struct world *world)
-{
-    struct dry_store *store = world->engine->log.store;
-    struct fault_plan plan = {.action = FAULT_FAIL,
-        .first = fault_count(store, FAULT_APPLY) + 1,
-        .result = DRY_IO,
-        .delay_ms = 200};
-    fault_plan(store, FAULT_APPLY, &plan);
-}
-
 /* What was begun while the store failed says nothing of it now. */
 static void save_outlives_a_failure_under_way(void **state)
 {
     struct world world;
     (void)state;
     world_init(&world, ENGINE_ALWAYS);
-    plan_late_failure(&world);
+    world_fail_slowly(&world, false, DRY_IO, 200);
     put_text(&world, 0, "first", "v");
     world_round(&world);
     assert_int_equal(dry_workers_applying(world.engine->log.workers), 1);
@@ -161,7 +150,7 @@ static void save_outlives_a_failure_under_way(void **state)
     put_text(&world, 0, "again", "v");
     world_settle(&world);
     assert_true(world.engine->log.failures > 0);
-    plan_late_failure(&world);
+    world_fail_slowly(&world, false, DRY_IO, 200);
     world.now_ms += 60000;
     engine_cron(world.engine, world.now_ms);
     assert_int_equal(dry_workers_applying(world.engine->log.workers), 1);
@@ -190,22 +179,6 @@ static void save_waits_for_room(void **state)
 
 /* ---- moves that are taken back ---- */
 
-/* Until the log's left edge is on its way out. */
-static void wait_for_reclaim(struct world *world)
-{
-    const struct log *log = &world->engine->log;
-    world->engine->options.dry_maxsize_bytes = 16;
-    engine_cron(world->engine, world->now_ms);
-    for (unsigned i = 0; i < 50 && !log->removing; i++) {
-        dry_workers_wait(log->workers, 50);
-        engine_collect(world->engine, world->now_ms);
-        world->now_ms += 100;
-        engine_cron(world->engine, world->now_ms);
-    }
-    assert_true(log->removing);
-    world->engine->options.dry_maxsize_bytes = 0;
-}
-
 /* Nothing but dead records at the log's left edge: taking them out frees
  * room, though no row is written. */
 static void dead_records_leave_a_full_store(void **state)
@@ -224,7 +197,7 @@ static void dead_records_leave_a_full_store(void **state)
     start_demote(&world, 0, "k");
     world_settle(&world);
     assert_true(world.engine->log.full);
-    wait_for_reclaim(&world);
+    world_start_reclaim(&world);
     /* The last: one that asks whether the store still fails may be before. */
     assert_int_equal(world.engine->log.last_sealed->row_count, 0);
     assert_true(world.engine->log.last_sealed->job.batch.frees);
@@ -243,13 +216,8 @@ static void start_moves(struct world *world, enum dry_result result)
     }
     db_delete(world_db(world, 0), text("dead"), world->now_ms);
     world_pass(world, 1000);
-    struct fault_plan slow = {.action = FAULT_FAIL,
-        .first = fault_count(world->engine->log.store, FAULT_APPLY) + 1,
-        .for_ever = true,
-        .result = result,
-        .delay_ms = 50};
-    fault_plan(world->engine->log.store, FAULT_APPLY, &slow);
-    wait_for_reclaim(world);
+    world_fail_slowly(world, true, result, 50);
+    world_start_reclaim(world);
 }
 
 static void moves_taken_back(enum dry_result result)
@@ -307,7 +275,7 @@ static void deletion_outlives_moves_refused(void **state)
     db_delete(world_db(&world, 0), text("del"), world.now_ms);
     assert_true(engine_wait_synced(world.engine, &answer.waiter));
     world_plan(&world, FAULT_APPLY, 1, false, DRY_FULL);
-    wait_for_reclaim(&world);
+    world_start_reclaim(&world);
     assert_int_equal(world.engine->log.mark_count, 0);
     world_settle(&world);
     assert_int_equal(answer.calls, 1);
@@ -380,7 +348,7 @@ static void damaged_record_is_an_error_for_its_key(void **state)
         assert_int_equal(tier_of(&world, 0, "small"), TIER_DRY);
         expect_text(&world, 0, "good", "good value");
         if (round == 0) {
-            wait_for_reclaim(&world); /* moved, damage and all */
+            world_start_reclaim(&world); /* moved, damage and all */
             world_pass(&world, 1000);
         } else {
             world_reopen(&world);
@@ -408,7 +376,7 @@ static void damaged_record_is_mended_from_memory(void **state)
     make_dry(&world, 0, "dead");
     db_delete(world_db(&world, 0), text("dead"), world.now_ms);
     world_plan(&world, FAULT_READ, 1, true, DRY_CORRUPT);
-    wait_for_reclaim(&world);
+    world_start_reclaim(&world);
     world_heal(&world, FAULT_READ);
     world_pass(&world, 1000);
     assert_int_not_equal(

@@ -45,10 +45,7 @@ static void plan(const char *function, unsigned nth, int code)
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    *fixture =
-        (struct fixture){.ops = &dry_lmdb_ops, .limit_bytes = FIXTURE_LIMIT};
-    assert_true(directory_make(fixture->directory, "calls"));
-    snprintf(fixture->path, sizeof fixture->path, "%s/dry", fixture->directory);
+    fixture_init_in_ram(fixture, "calls");
     plan(NULL, 0, 0);
     *state = fixture;
     return 0;

@@ -51,17 +51,6 @@ static uint64_t fill(struct fixture *fixture, uint64_t next)
     return next - 1;
 }
 
-/* Dead marks are small records in batches that say what they are for. */
-static enum dry_result put_mark(struct fixture *fixture, uint64_t id)
-{
-    struct dry_record record = fixture_record(id, 30, 0);
-    struct dry_batch_view batch = {
-        .records = &record, .record_count = 1, .frees = true};
-    enum dry_result result = fixture_apply(fixture, &batch);
-    fixture_free(&record, 1);
-    return result;
-}
-
 static void test_full_disk(void **state)
 {
     struct disk *disk = *state;
@@ -79,7 +68,7 @@ static void test_full_disk(void **state)
     }
     uint64_t marks = last + 500;
     for (uint64_t id = last + 1; id <= marks; id++) {
-        assert_int_equal(put_mark(fixture, id), DRY_OK);
+        assert_int_equal(fixture_mark(fixture, id), DRY_OK);
     }
     assert_int_equal(fixture_put(fixture, marks + 1, 30, MIB), DRY_FULL);
     fixture_reopen(fixture);
@@ -89,7 +78,7 @@ static void test_full_disk(void **state)
 
     /* What is removed makes room again, though the file keeps its size. */
     assert_int_equal(fixture_keep_from(fixture, last - 5), DRY_OK);
-    assert_int_equal(put_mark(fixture, marks + 1), DRY_OK);
+    assert_int_equal(fixture_mark(fixture, marks + 1), DRY_OK);
     for (uint64_t id = marks + 2; id < marks + 20; id++) {
         assert_int_equal(fixture_put(fixture, id, 30, MIB), DRY_OK);
         fixture_expect(fixture, id, 30, MIB);
@@ -155,7 +144,7 @@ static void test_limit(void **state)
     assert_true(last >= 17 && last < 20);
     assert_true(fixture_stats(fixture).used_bytes <= fixture->limit_bytes);
     for (uint64_t id = last + 1; id < last + 100; id++) {
-        assert_int_equal(put_mark(fixture, id), DRY_OK);
+        assert_int_equal(fixture_mark(fixture, id), DRY_OK);
     }
     assert_int_equal(fixture_keep_from(fixture, last - 2), DRY_OK);
     assert_int_equal(fixture_put(fixture, last + 100, 30, MIB), DRY_OK);

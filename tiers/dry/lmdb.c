@@ -1,5 +1,6 @@
 #include "tiers/dry/lmdb_check.h"
 #include "tiers/dry/lmdb_page.h"
+#include "tiers/dry/lmdb_seal.h"
 #include "tiers/dry/lmdb_store.h"
 
 #include <errno.h>
@@ -86,12 +87,20 @@ static enum dry_result open_store(
     struct lmdb *store, char *reason, size_t reason_size)
 {
     uint64_t end_bytes;
+    uint64_t torn;
+    int rc = seal_check(store->place.data_path, &torn);
+    if (rc != 0) {
+        return lmdb_env_fail(store, rc, "cannot open", reason, reason_size);
+    }
     enum dry_result result = lmdb_check_file(
-        store->place.data_path, &end_bytes, reason, reason_size);
+        store->place.data_path, torn, &end_bytes, reason, reason_size);
     if (result != DRY_OK) {
         return result;
     }
-    int rc = lmdb_env_create(store);
+    rc = torn == 0 ? 0 : seal_undo(store->place.data_path, torn);
+    if (rc == 0) {
+        rc = lmdb_env_create(store);
+    }
     if (rc == MDB_SUCCESS) {
         rc = lmdb_env_open(store);
     }
@@ -111,7 +120,11 @@ static enum dry_result open_store(
     if (result != DRY_OK) {
         return result;
     }
-    rc = lmdb_env_count(store);
+    store->accepted = true;
+    rc = seal_settle(store->fd);
+    if (rc == 0) {
+        rc = lmdb_env_count(store);
+    }
     if (rc == MDB_SUCCESS) {
         rc = inspect(store);
     }
@@ -126,6 +139,9 @@ static void lmdb_close(struct dry_store *base)
         return;
     }
     struct lmdb *store = lmdb_of(base);
+    if (store->accepted && store->env != NULL && store->unsure == 0) {
+        seal_settle(store->fd); /* else its sum is looked at again */
+    }
     lmdb_env_close(store);
     place_close(&store->place);
     pthread_rwlock_destroy(&store->gate);

@@ -9,11 +9,9 @@
 #include <unistd.h>
 
 enum {
-    META_VERSION = 1,
     EDGE_FIRST = 1, /* on the way to the first leaf page of a database */
     EDGE_LAST = 2,
 };
-static const uint32_t meta_magic = 0xbeefc0de;
 
 struct checker {
     int fd;
@@ -253,28 +251,31 @@ static bool on_database(struct checker *checker, const struct node *node)
 
 /* ---- meta pages ---- */
 
-static bool meta_sane(const char *buffer, struct meta *meta)
-{
-    const struct page *page = (const struct page *)buffer;
-    memcpy(meta, buffer + PAGE_HEADER_BYTES, sizeof(*meta));
-    return page->flags == PAGE_META && meta->magic == meta_magic &&
-           meta->version == META_VERSION;
-}
+struct file {
+    int fd;
+    uint64_t size_bytes;
+    uint64_t torn; /* the commit that does not count, or 0 */
+};
 
-/* The newer of both meta pages. */
-static enum dry_result load_meta(int fd, uint64_t size_bytes,
-    struct meta *newest, char *reason, size_t reason_size)
+/* The newer of both meta pages, that counts. */
+static enum dry_result load_meta(
+    struct file file, struct meta *newest, char *reason, size_t reason_size)
 {
     struct meta metas[2];
+    int fd = file.fd;
+    uint64_t size_bytes = file.size_bytes;
     char buffer[2 * PAGE_BYTES] __attribute__((aligned(8))) = "";
     bool whole = read_exactly(fd, buffer, sizeof(buffer), 0);
-    bool first = meta_sane(buffer, &metas[0]);
-    bool second = meta_sane(buffer + PAGE_BYTES, &metas[1]);
+    bool first = page_meta(buffer, &metas[0]);
+    bool second = page_meta(buffer + PAGE_BYTES, &metas[1]);
     if (whole && !first && !second) {
         snprintf(reason, reason_size, "not an LMDB file of version 0.9");
         return DRY_FOREIGN;
     }
-    *newest = metas[metas[1].transaction > metas[0].transaction];
+    bool second_last = metas[1].transaction > metas[0].transaction;
+    bool taken_back =
+        file.torn != 0 && metas[second_last].transaction == file.torn;
+    *newest = metas[second_last != taken_back];
     /* LMDB finds the second page by what the first one says. */
     if (!whole || !first || !second ||
         metas[0].free_list.page_size != PAGE_BYTES ||
@@ -310,8 +311,8 @@ static enum dry_result check_trees(
     return checker.foreign ? DRY_FOREIGN : DRY_CORRUPT;
 }
 
-static enum dry_result check_descriptor(
-    int fd, uint64_t *end_bytes, char *reason, size_t reason_size)
+static enum dry_result check_descriptor(int fd, uint64_t torn,
+    uint64_t *end_bytes, char *reason, size_t reason_size)
 {
     struct stat status;
     struct meta meta;
@@ -327,7 +328,8 @@ static enum dry_result check_descriptor(
         return DRY_OK;
     }
     enum dry_result result =
-        load_meta(fd, (uint64_t)status.st_size, &meta, reason, reason_size);
+        load_meta((struct file){fd, (uint64_t)status.st_size, torn}, &meta,
+            reason, reason_size);
     if (result == DRY_OK) {
         *end_bytes = (meta.last_page + 1) * PAGE_BYTES;
         result = check_trees(fd, &meta, reason, reason_size);
@@ -335,15 +337,15 @@ static enum dry_result check_descriptor(
     return result;
 }
 
-enum dry_result lmdb_check_file(
-    const char *path, uint64_t *end_bytes, char *reason, size_t reason_size)
+enum dry_result lmdb_check_file(const char *path, uint64_t torn,
+    uint64_t *end_bytes, char *reason, size_t reason_size)
 {
     char text[160] = "";
     enum dry_result result = DRY_OK;
     *end_bytes = (uint64_t)2 * PAGE_BYTES;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0) {
-        result = check_descriptor(fd, end_bytes, text, sizeof(text));
+        result = check_descriptor(fd, torn, end_bytes, text, sizeof(text));
         close(fd);
     } else if (errno != ENOENT) {
         snprintf(text, sizeof(text), "%s", strerror(errno));

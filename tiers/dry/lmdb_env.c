@@ -1,4 +1,5 @@
 #include "tiers/dry/lmdb_page.h"
+#include "tiers/dry/lmdb_seal.h"
 #include "tiers/dry/lmdb_store.h"
 
 #include <errno.h>
@@ -165,6 +166,17 @@ int lmdb_env_count(struct lmdb *store)
     return rc;
 }
 
+int lmdb_env_commit(struct lmdb *store, MDB_txn *txn)
+{
+    uint64_t transaction = mdb_txn_id(txn);
+    int rc = mdb_txn_commit(txn);
+    if (rc == MDB_SUCCESS) {
+        rc = seal_commit(store->fd, transaction);
+        store->unsure = rc == 0 ? 0 : transaction;
+    }
+    return rc;
+}
+
 /* ---- opening ---- */
 
 void lmdb_env_close(struct lmdb *store)
@@ -228,7 +240,7 @@ static int open_databases(struct lmdb *store)
         mdb_txn_abort(txn);
         return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
     }
-    return mdb_txn_commit(txn);
+    return lmdb_env_commit(store, txn);
 }
 
 /* Finds where the file is mapped, which LMDB does not tell: a value lies on a
@@ -256,11 +268,18 @@ static int find_map(struct lmdb *store)
 static int create_in(const char *directory)
 {
     MDB_env *env;
+    int fd;
     int rc = mdb_env_create(&env);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
     rc = mdb_env_open(env, directory, MDB_NOLOCK, 0600);
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_get_fd(env, &fd);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = seal_settle(fd);
+    }
     if (rc == MDB_SUCCESS) {
         rc = mdb_env_sync(env, 1);
     }
@@ -299,8 +318,12 @@ int lmdb_env_open(struct lmdb *store)
     }
     rc = configure(store);
     if (rc == MDB_SUCCESS) {
-        rc = mdb_env_open(
-            store->env, store->place.path, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+        /* Flushes are ours: see lmdb_seal.h. */
+        rc = mdb_env_open(store->env, store->place.path,
+            MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC, 0600);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_get_fd(store->env, &store->fd);
     }
     if (rc == MDB_SUCCESS) {
         rc = mdb_reader_check(store->env, &dead);
@@ -310,9 +333,6 @@ int lmdb_env_open(struct lmdb *store)
     }
     if (rc == MDB_SUCCESS) {
         rc = find_map(store);
-    }
-    if (rc == MDB_SUCCESS) {
-        rc = mdb_env_get_fd(store->env, &store->fd);
     }
     if (rc == MDB_SUCCESS) {
         /* The neighbours of what is read are not wanted. */
@@ -328,7 +348,15 @@ int lmdb_env_heal(struct lmdb *store)
 {
     MDB_txn *txn;
     int rc = MDB_PANIC;
-    if (store->env != NULL) {
+    if (store->unsure != 0) {
+        /* As long as that fails, too, what there is can be read. */
+        rc = seal_undo(store->place.data_path, store->unsure);
+        if (rc != 0) {
+            return rc;
+        }
+        store->unsure = 0;
+        rc = MDB_PANIC; /* LMDB still counts the commit */
+    } else if (store->env != NULL) {
         rc = mdb_txn_begin(store->env, NULL, 0, &txn);
         if (rc == MDB_SUCCESS) {
             mdb_txn_abort(txn);

@@ -1,6 +1,14 @@
 #include "tiers/dry/lmdb_page.h"
 
-enum { MAX_KEY_BYTES = 511 };
+enum { MAX_KEY_BYTES = 511, META_VERSION = 1 };
+static const uint32_t meta_magic = 0xbeefc0de;
+
+bool page_meta(const void *page, struct meta *meta)
+{
+    memcpy(meta, (const char *)page + PAGE_HEADER_BYTES, sizeof(*meta));
+    return ((const struct page *)page)->flags == PAGE_META &&
+           meta->magic == meta_magic && meta->version == META_VERSION;
+}
 
 size_t page_node_count(const struct page *page)
 {

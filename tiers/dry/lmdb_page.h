@@ -63,6 +63,8 @@ _Static_assert(sizeof(struct node) == NODE_HEADER_BYTES, "as on disk");
 _Static_assert(sizeof(struct database) == 48, "as on disk");
 _Static_assert(sizeof(struct meta) == 136, "as on disk");
 
+/* What a meta page says, whose bytes are aligned. False: it is none. */
+bool page_meta(const void *page, struct meta *meta);
 /* Whether this is page `number`, a branch or leaf page (`kind`), and all its
  * entries lie within it. */
 bool page_sane(const struct page *page, uint64_t number, unsigned kind);

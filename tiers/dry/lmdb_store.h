@@ -7,8 +7,10 @@
  * lmdb_env.c    the environment: opening, healing, transactions, counts
  * lmdb_row.c    rows: where a record's payload lies
  * lmdb_scan.c   scan
+ * lmdb_seal.c   whether the last commit is wholly there
+ * lmdb_changes.c  which pages a commit has written
  * lmdb_check.c  the structure of the file before it is mapped
- * lmdb_page.c   pages as they are on disk; both without LMDB */
+ * lmdb_page.c   pages as they are on disk; these four without LMDB */
 #ifndef LARDER_TIERS_DRY_LMDB_STORE_H
 #define LARDER_TIERS_DRY_LMDB_STORE_H
 
@@ -58,6 +60,8 @@ struct lmdb {
     uint64_t next_chunk; /* number of the next chunk of payload */
     uint64_t undo_from;  /* rows from this id on are of a failed batch */
     bool trim;           /* rows or chunks may lie beyond the right edge */
+    uint64_t unsure;     /* the commit whose flush failed, 0: none */
+    bool accepted;       /* the file has been found to be ours and sound */
 };
 
 /* Where a payload lies: its first chunk and the offset in it. */
@@ -96,8 +100,11 @@ int lmdb_env_create(struct lmdb *store);
 /* Opens the environment and its databases, creating them in an empty file. */
 int lmdb_env_open(struct lmdb *store);
 void lmdb_env_close(struct lmdb *store);
-/* Opens the environment again if a failed meta page write poisoned it.
- * Readers wait meanwhile. Writer thread. */
+/* Commits and flushes. When the flush fails, the commit is to be taken back by
+ * lmdb_env_heal before anything else is written. Writer thread. */
+int lmdb_env_commit(struct lmdb *store, MDB_txn *txn);
+/* Opens the environment again if a failed meta page write poisoned it, or to
+ * take back a commit. Readers wait meanwhile. Writer thread. */
 int lmdb_env_heal(struct lmdb *store);
 /* A read transaction, which keeps the environment open until it ends. Any
  * thread. */

@@ -28,8 +28,7 @@ struct append {
 
 static int append_begin(struct append *append)
 {
-    unsigned flags = append->batch->sync ? 0 : MDB_NOMETASYNC;
-    int rc = mdb_txn_begin(append->store->env, NULL, flags, &append->txn);
+    int rc = mdb_txn_begin(append->store->env, NULL, 0, &append->txn);
     if (rc == MDB_SUCCESS) {
         rc = mdb_cursor_open(
             append->txn, append->store->payloads, &append->chunks);
@@ -56,7 +55,7 @@ static int append_commit(struct append *append)
     mdb_cursor_close(append->chunks);
     append->chunks = NULL;
     append->txn = NULL;
-    return mdb_txn_commit(txn);
+    return lmdb_env_commit(append->store, txn);
 }
 
 static int put_chunk(struct append *append, const char *data, size_t size)
@@ -407,7 +406,8 @@ enum dry_result lmdb_write_apply(struct dry_store *base,
     const struct dry_batch_view *batch, char *reason, size_t reason_size)
 {
     struct lmdb *store = lmdb_of(base);
-    int rc = store->env == NULL ? lmdb_env_heal(store) : MDB_SUCCESS;
+    int rc = store->env == NULL || store->unsure != 0 ? lmdb_env_heal(store)
+                                                      : MDB_SUCCESS;
     if (rc == MDB_SUCCESS) {
         rc = find_room(store, batch, batch_bytes(batch));
     }

@@ -175,9 +175,11 @@ static bool fails(void)
 }
 
 /* These take the place of libc's for the LMDB library too, under the names
- * it was linked with. */
+ * that it and the store were linked with. */
 ssize_t failing_pwrite(
     int fd, const void *data, size_t size, off_t offset) __asm__("pwrite");
+ssize_t failing_pwrite64(
+    int fd, const void *data, size_t size, off_t offset) __asm__("pwrite64");
 ssize_t failing_writev(int fd, const struct iovec *parts, int count) __asm__(
     "writev");
 int failing_fdatasync(int fd) __asm__("fdatasync");
@@ -185,6 +187,11 @@ int failing_fdatasync(int fd) __asm__("fdatasync");
 ssize_t failing_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
     return fails() ? -1 : syscall(SYS_pwrite64, fd, data, size, offset);
+}
+
+ssize_t failing_pwrite64(int fd, const void *data, size_t size, off_t offset)
+{
+    return failing_pwrite(fd, data, size, offset);
 }
 
 ssize_t failing_writev(int fd, const struct iovec *parts, int count)

@@ -120,8 +120,8 @@ static enum dry_result open_store(
     if (result != DRY_OK) {
         return result;
     }
-    store->accepted = true;
-    rc = seal_settle(store->fd);
+    rc = seal_accept(store->fd);
+    store->accepted = rc == 0;
     if (rc == 0) {
         rc = lmdb_env_count(store);
     }
@@ -225,7 +225,9 @@ static enum dry_result lmdb_get_system(
 static enum dry_result lmdb_sync(struct dry_store *base)
 {
     struct lmdb *store = lmdb_of(base);
-    int rc = store->env == NULL ? EIO : mdb_env_sync(store->env, 1);
+    int rc = store->env == NULL || store->unsure != 0
+                 ? EIO
+                 : mdb_env_sync(store->env, 1);
     return lmdb_env_result(store, rc);
 }
 

@@ -36,7 +36,8 @@ static void list_add(struct page_list *list, uint64_t number)
 void page_list_free(struct page_list *list)
 {
     free(list->numbers);
-    *list = (struct page_list){0};
+    list->numbers = NULL;
+    list->count = list->capacity = 0;
 }
 
 static int compare(const void *a, const void *b)

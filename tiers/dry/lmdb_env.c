@@ -166,13 +166,30 @@ int lmdb_env_count(struct lmdb *store)
     return rc;
 }
 
+/* After a failed write of a meta page, of which LMDB restores the number only.
+ */
+static bool is_poisoned(struct lmdb *store)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (rc == MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+    }
+    return rc != MDB_SUCCESS;
+}
+
 int lmdb_env_commit(struct lmdb *store, MDB_txn *txn)
 {
     uint64_t transaction = mdb_txn_id(txn);
     int rc = mdb_txn_commit(txn);
-    if (rc == MDB_SUCCESS) {
+    bool written = rc == MDB_SUCCESS;
+    if (written) {
         rc = seal_commit(store->fd, transaction);
-        store->unsure = rc == 0 ? 0 : transaction;
+    } else {
+        store->poisoned = is_poisoned(store);
+    }
+    if (rc != 0 && (written || store->poisoned)) {
+        store->unsure = transaction;
     }
     return rc;
 }
@@ -346,27 +363,24 @@ int lmdb_env_open(struct lmdb *store)
 
 int lmdb_env_heal(struct lmdb *store)
 {
-    MDB_txn *txn;
-    int rc = MDB_PANIC;
+    int rc = 0;
+    if (store->env != NULL && store->unsure == 0) {
+        return MDB_SUCCESS;
+    }
+    pthread_rwlock_wrlock(&store->gate);
     if (store->unsure != 0) {
-        /* As long as that fails, too, what there is can be read. */
         rc = seal_undo(store->place.data_path, store->unsure);
-        if (rc != 0) {
-            return rc;
-        }
+    }
+    if (rc == 0) {
         store->unsure = 0;
-        rc = MDB_PANIC; /* LMDB still counts the commit */
-    } else if (store->env != NULL) {
-        rc = mdb_txn_begin(store->env, NULL, 0, &txn);
-        if (rc == MDB_SUCCESS) {
-            mdb_txn_abort(txn);
-        }
     }
-    if (rc == MDB_PANIC) {
-        pthread_rwlock_wrlock(&store->gate);
+    /* As long as it cannot be taken back, what there is can be read. */
+    if (rc == 0 || store->poisoned) {
         lmdb_env_close(store);
-        rc = lmdb_env_open(store);
-        pthread_rwlock_unlock(&store->gate);
+        int open_rc = lmdb_env_open(store);
+        store->poisoned = false;
+        rc = rc != 0 ? rc : open_rc;
     }
+    pthread_rwlock_unlock(&store->gate);
     return rc;
 }

@@ -16,7 +16,8 @@ struct seal {
     uint64_t magic;
     uint64_t transaction;
     uint64_t sum;     /* of the meta page, and the pages it has brought */
-    uint64_t flushed; /* known to be on disk: the sum does not matter */
+    uint64_t before;  /* of the other meta page */
+    uint64_t flushed; /* known to be on disk: the sums do not matter */
 };
 
 /* Both meta pages. */
@@ -53,6 +54,11 @@ static bool fits(const struct pair *pair, unsigned which)
 {
     return pair->seals[which].magic == seal_magic &&
            pair->seals[which].transaction == pair->metas[which].transaction;
+}
+
+static uint64_t sum_meta(const struct meta *meta)
+{
+    return XXH3_64bits(meta, sizeof(*meta));
 }
 
 /* Adds the pages to the sum. CHANGES_BROKEN: the file ends before them. */
@@ -100,8 +106,11 @@ static enum changes_result sum_last(
 static int write_seal(
     int fd, const struct pair *pair, unsigned which, uint64_t sum, bool flushed)
 {
-    struct seal seal = {
-        seal_magic, pair->metas[which].transaction, sum, flushed};
+    struct seal seal = {.magic = seal_magic,
+        .transaction = pair->metas[which].transaction,
+        .sum = sum,
+        .before = sum_meta(&pair->metas[!which]),
+        .flushed = flushed};
     ssize_t wrote =
         pwrite(fd, &seal, sizeof(seal), (off_t)(which * PAGE_BYTES + SEAL_AT));
     return wrote == (ssize_t)sizeof(seal) ? 0 : io_error(wrote);
@@ -131,56 +140,120 @@ int seal_commit(int fd, uint64_t transaction)
     return rc == 0 && fdatasync(fd) != 0 ? errno : rc;
 }
 
-int seal_settle(int fd)
+/* ---- settled ---- */
+
+/* One meta page with its seal, to its own place or the other one's. */
+static int write_meta(
+    int fd, const struct pair *pair, unsigned from, unsigned to)
 {
-    struct pair pair;
-    int rc = pair_read(fd, &pair);
-    if (rc != 0 || !pair.sane ||
-        (fits(&pair, 0) && fits(&pair, 1) && pair.seals[pair.last].flushed)) {
-        return rc;
+    ssize_t wrote =
+        pwrite(fd, pair->pages[from], PAGE_BYTES, (off_t)to * PAGE_BYTES);
+    return wrote == PAGE_BYTES ? 0 : io_error(wrote);
+}
+
+/* Writes pages again as they are. */
+static int rewrite(int fd, const struct page_list *list)
+{
+    char *page = xmalloc(PAGE_BYTES);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < list->count; i++) {
+        off_t at = (off_t)(list->numbers[i] * PAGE_BYTES);
+        ssize_t done = pread(fd, page, PAGE_BYTES, at);
+        if (done == PAGE_BYTES) {
+            done = pwrite(fd, page, PAGE_BYTES, at);
+        }
+        rc = done == PAGE_BYTES ? 0 : io_error(done);
     }
-    rc = write_seal(fd, &pair, pair.last, 0, true);
-    if (rc == 0) {
-        rc = write_seal(fd, &pair, !pair.last, 0, true);
+    free(page);
+    return rc;
+}
+
+/* All that the last commit has brought, and flushes it. */
+static int rewrite_last(int fd, const struct pair *pair)
+{
+    struct page_list written = {0};
+    enum changes_result result = changes_find(
+        fd, &pair->metas[!pair->last], &pair->metas[pair->last], &written);
+    int rc = result == CHANGES_UNREAD ? errno : 0;
+    /* Else the commit before is gone, whose pages are reused after a flush. */
+    if (result == CHANGES_FOUND) {
+        rc = rewrite(fd, &written);
+    }
+    page_list_free(&written);
+    for (unsigned which = 0; rc == 0 && which < 2; which++) {
+        rc = write_meta(fd, pair, which, which);
     }
     return rc == 0 && fdatasync(fd) != 0 ? errno : rc;
 }
 
-/* The last meta page becomes a copy of the other one. */
-static int undo(int fd, const struct pair *pair)
+/* Or the file is new. */
+static bool is_taken_back(const struct pair *pair)
 {
-    ssize_t wrote = pwrite(fd, pair->pages[!pair->last], PAGE_BYTES,
-        (off_t)pair->last * PAGE_BYTES);
-    if (wrote != PAGE_BYTES) {
-        return io_error(wrote);
-    }
-    return fdatasync(fd) == 0 ? 0 : errno;
+    return pair->metas[0].transaction == pair->metas[1].transaction;
 }
+
+static bool is_settled(const struct pair *pair)
+{
+    return fits(pair, 0) && fits(pair, 1) && pair->seals[pair->last].flushed;
+}
+
+static int settle(int fd, const struct pair *pair)
+{
+    int rc = write_seal(fd, pair, pair->last, 0, true);
+    if (rc == 0) {
+        rc = write_seal(fd, pair, !pair->last, 0, true);
+    }
+    return rc == 0 && fdatasync(fd) != 0 ? errno : rc;
+}
+
+int seal_settle(int fd)
+{
+    struct pair pair;
+    int rc = pair_read(fd, &pair);
+    return rc != 0 || !pair.sane || is_settled(&pair) ? rc : settle(fd, &pair);
+}
+
+int seal_accept(int fd)
+{
+    struct pair pair;
+    int rc = pair_read(fd, &pair);
+    if (rc != 0 || !pair.sane || (is_settled(&pair) && !is_taken_back(&pair))) {
+        return rc;
+    }
+    /* Of a flush that failed, or never was, there may be pages that are read
+     * well and yet not on disk, nor going to be. */
+    rc = rewrite_last(fd, &pair);
+    return rc == 0 ? settle(fd, &pair) : rc;
+}
+
+/* ---- taken back ---- */
 
 /* Whether the last commit is wholly there, as far as a seal can tell; or it
  * would not help to take it back. */
 static bool is_whole(
     int fd, const struct pair *pair, uint64_t size_bytes, int *rc)
 {
+    const struct meta *before = &pair->metas[!pair->last];
+    const struct seal *seal = &pair->seals[pair->last];
     uint64_t sum = 0;
     *rc = 0;
-    /* Taken back before; or written by a program without seals. */
-    if (pair->metas[0].transaction == pair->metas[1].transaction ||
-        !fits(pair, !pair->last) ||
-        pair->metas[!pair->last].last_page >= size_bytes / PAGE_BYTES) {
+    /* Or nothing is left to go back to. */
+    if (is_taken_back(pair) || before->last_page >= size_bytes / PAGE_BYTES) {
         return true;
     }
     if (!fits(pair, pair->last)) {
-        return false;
+        /* Neither: written by a program without seals. */
+        return !fits(pair, !pair->last);
     }
-    if (pair->seals[pair->last].flushed) {
+    /* The meta page before is written to when the flush has ended. */
+    if (seal->flushed || seal->before != sum_meta(before)) {
         return true;
     }
     enum changes_result result = sum_last(fd, pair, &sum);
     if (result == CHANGES_UNREAD) {
         *rc = errno;
     }
-    return result == CHANGES_FOUND && sum == pair->seals[pair->last].sum;
+    return result == CHANGES_FOUND && sum == seal->sum;
 }
 
 /* -1: there is no such file, or it is for others to complain of. */
@@ -218,16 +291,22 @@ int seal_undo(const char *path, uint64_t transaction)
 {
     struct pair pair;
     uint64_t size_bytes;
+    unsigned which = transaction % 2; /* as LMDB does */
     int fd = open_file(path, &size_bytes);
     if (fd < 0) {
         return EIO;
     }
     int rc = pair_read(fd, &pair);
-    if (rc == 0 && !pair.sane) {
+    if (rc == 0 &&
+        (!pair.sane || pair.metas[!which].transaction >= transaction)) {
         rc = EIO;
     }
-    if (rc == 0 && pair.metas[pair.last].transaction == transaction) {
-        rc = undo(fd, &pair);
+    /* Even if it is not there: it may have been when that was not flushed. */
+    if (rc == 0) {
+        rc = write_meta(fd, &pair, !which, which);
+    }
+    if (rc == 0 && fdatasync(fd) != 0) {
+        rc = errno;
     }
     close(fd);
     return rc;

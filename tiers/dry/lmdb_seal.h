@@ -24,10 +24,15 @@ int seal_commit(int fd, uint64_t transaction);
  * is none of LMDB's, is for others to complain of. */
 int seal_check(const char *path, uint64_t *torn);
 /* The last commit has been flushed, and is not to be taken back any more,
- * whatever its pages hold. For a file that is opened, or closed; it may be new,
- * or written without seals. */
+ * whatever its pages hold. The file may be new. */
 int seal_settle(int fd);
-/* Takes the commit `transaction` back, if it is there. */
+/* The same for a file that has been found sound, by whomever it was written,
+ * with a seal or without: what can be read of the last commit is written and
+ * flushed once more first. */
+int seal_accept(int fd);
+/* Takes the commit `transaction` back: the meta page that it has written, or
+ * was about to write, becomes a copy of the other one, flushed. For a file
+ * whose last commit it is, or the one before it. */
 int seal_undo(const char *path, uint64_t transaction);
 
 #endif

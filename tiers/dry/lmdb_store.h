@@ -60,8 +60,9 @@ struct lmdb {
     uint64_t next_chunk; /* number of the next chunk of payload */
     uint64_t undo_from;  /* rows from this id on are of a failed batch */
     bool trim;           /* rows or chunks may lie beyond the right edge */
-    uint64_t unsure;     /* the commit whose flush failed, 0: none */
-    bool accepted;       /* the file has been found to be ours and sound */
+    uint64_t unsure;     /* the commit that failed and may be there, or 0 */
+    bool poisoned;       /* LMDB refuses everything until opened again */
+    bool accepted;       /* the file is ours, sound and flushed */
 };
 
 /* Where a payload lies: its first chunk and the offset in it. */
@@ -103,8 +104,9 @@ void lmdb_env_close(struct lmdb *store);
 /* Commits and flushes. When the flush fails, the commit is to be taken back by
  * lmdb_env_heal before anything else is written. Writer thread. */
 int lmdb_env_commit(struct lmdb *store, MDB_txn *txn);
-/* Opens the environment again if a failed meta page write poisoned it, or to
- * take back a commit. Readers wait meanwhile. Writer thread. */
+/* Takes back a commit whose flush or meta page failed, and opens the
+ * environment again. Readers wait meanwhile. Nothing may be written before it
+ * has succeeded. Writer thread. */
 int lmdb_env_heal(struct lmdb *store);
 /* A read transaction, which keeps the environment open until it ends. Any
  * thread. */

@@ -406,8 +406,7 @@ enum dry_result lmdb_write_apply(struct dry_store *base,
     const struct dry_batch_view *batch, char *reason, size_t reason_size)
 {
     struct lmdb *store = lmdb_of(base);
-    int rc = store->env == NULL || store->unsure != 0 ? lmdb_env_heal(store)
-                                                      : MDB_SUCCESS;
+    int rc = lmdb_env_heal(store);
     if (rc == MDB_SUCCESS) {
         rc = find_room(store, batch, batch_bytes(batch));
     }
@@ -418,7 +417,10 @@ enum dry_result lmdb_write_apply(struct dry_store *base,
         rc = apply_once(store, batch);
         if (batch->frees && lmdb_env_result(store, rc) == DRY_FULL &&
             place_release_reserve(&store->place)) {
-            rc = apply_once(store, batch);
+            rc = lmdb_env_heal(store);
+            if (rc == MDB_SUCCESS) {
+                rc = apply_once(store, batch);
+            }
         }
     }
     enum dry_result result =

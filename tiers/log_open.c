@@ -46,6 +46,9 @@ static bool open_store(struct engine *engine, char *reason, size_t reason_size)
     if (log->ops->open(&log->store, &open, reason, reason_size) != DRY_OK) {
         return false;
     }
+    if (reason[0] != '\0') {
+        engine_tell(engine, 3, "%s", reason);
+    }
     log->ops->stats(log->store, &log->stats);
     enum dry_result result = load_secret(engine);
     if (result != DRY_OK) {

@@ -1,6 +1,7 @@
 """A store that fails, is full or does not answer: retried as its namespace
 says, its errors counted, and then the client gets an error, never silence."""
 
+import struct
 import threading
 
 import pytest
@@ -267,6 +268,43 @@ def test_a_full_disk(start_larder):
     server.crash_restart()
     with server.connect() as one:
         assert one.command("EXISTS", "w:a", "w:b", "w:c") == b":3\r\n"
+
+
+def damage_last_commit(path):
+    """One byte of the sum by which the last commit is known to be whole."""
+    with open(path, "r+b") as file:
+        head = file.read(8192)
+        numbers = [struct.unpack_from("=Q", head, at + 144)
+                   for at in (0, 4096)]
+        at = 512 + 16 + (4096 if numbers[1] > numbers[0] else 0)
+        file.seek(at)
+        file.write(bytes([head[at] ^ 1]))
+
+
+def test_a_commit_taken_back_is_told(start_larder):
+    server = start_larder("save ''", "namespace w: write-policy through")
+    path = server.directory / "larder-dry/data.mdb"
+    with server.connect() as one:
+        for key in ("w:a", "w:b", "w:c"):
+            assert one.command("SET", key, "x") == b"+OK\r\n"
+    server.crash_restart()
+    assert "taken back" not in server.log()
+    with server.connect() as one:
+        assert one.command("EXISTS", "w:a", "w:b", "w:c") == b":3\r\n"
+        assert one.command("SET", "w:d", "x") == b"+OK\r\n"
+    server.kill()
+    damage_last_commit(path)
+    server.expect_crash = False
+    server.start()
+    told = [line for line in server.log().splitlines() if "taken back" in line]
+    assert len(told) == 1 and " # %s: " % path in told[0], told
+    with server.connect() as one:
+        assert one.command("EXISTS", "w:a", "w:b", "w:c") == b":3\r\n"
+        assert one.command("SET", "w:d", "y") == b"+OK\r\n"
+    server.restart()
+    assert server.log().count("taken back") == 1
+    with server.connect() as one:
+        assert one.command("GET", "w:d") == b"$1\r\ny\r\n"
 
 
 def test_much_output_behind_a_write(start_larder):

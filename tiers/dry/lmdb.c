@@ -83,6 +83,21 @@ static int inspect(struct lmdb *store)
     return rc;
 }
 
+/* What is left when the commit `torn` (0: none) has been taken back. */
+static void tell_torn(
+    const struct lmdb *store, uint64_t torn, char *reason, size_t reason_size)
+{
+    reason[0] = '\0';
+    if (torn != 0) {
+        snprintf(reason, reason_size,
+            "%s: the last commit (number %llu) is not wholly on disk, after a "
+            "power cut, a kill or damage, and was taken back: records end at "
+            "id %llu",
+            store->place.data_path, (unsigned long long)torn,
+            (unsigned long long)store->stats.last_id);
+    }
+}
+
 static enum dry_result open_store(
     struct lmdb *store, char *reason, size_t reason_size)
 {
@@ -128,9 +143,11 @@ static enum dry_result open_store(
     if (rc == MDB_SUCCESS) {
         rc = inspect(store);
     }
-    return rc == MDB_SUCCESS
-               ? DRY_OK
-               : lmdb_env_fail(store, rc, "cannot read", reason, reason_size);
+    if (rc != MDB_SUCCESS) {
+        return lmdb_env_fail(store, rc, "cannot read", reason, reason_size);
+    }
+    tell_torn(store, torn, reason, reason_size);
+    return DRY_OK;
 }
 
 static void lmdb_close(struct dry_store *base)

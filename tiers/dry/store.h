@@ -88,7 +88,9 @@ struct dry_store; /* typed by its first member: see struct dry_ops */
 struct dry_ops {
     const char *name;
     /* Opens or creates. On failure *store is NULL and `reason` (of
-     * `reason_size`) names path and cause; nothing on disk is deleted. */
+     * `reason_size`) names path and cause; nothing on disk is deleted. On
+     * success `reason` is empty, or says what the operator should know: that
+     * a commit which is not wholly there was taken back. */
     enum dry_result (*open)(struct dry_store **store,
         const struct dry_open_options *options, char *reason,
         size_t reason_size);

@@ -1,6 +1,7 @@
 /* Damaged, cut and foreign files: refused with path and reason, left as they
  * are, and never a crash. */
 #include "tests/unit/store_fixture.h"
+#include "tiers/dry/lmdb_changes.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -135,9 +136,13 @@ static void put_last(struct fixture *fixture)
 }
 
 /* Both commits are all there, or nothing of the last one is. */
-static void expect_last(struct fixture *fixture, bool there)
+static void expect_last(struct fixture *fixture, bool there, bool told)
 {
     fixture_open(fixture);
+    assert_int_equal(strstr(fixture->reason, "taken back") != NULL &&
+                         strstr(fixture->reason, data_path(fixture)) != NULL,
+        told);
+    assert_int_equal(fixture->reason[0] != '\0', told);
     struct dry_stats stats = fixture_stats(fixture);
     assert_int_equal(stats.last_id, there ? RECORDS + 60 : RECORDS);
     assert_int_equal(stats.first_id, there ? 300 : (RECORDS - 50) / 2);
@@ -148,6 +153,36 @@ static void expect_last(struct fixture *fixture, bool there)
     fixture_close(fixture);
 }
 
+/* The file before and after a last commit, as a process leaves it that is
+ * killed then. */
+struct images {
+    char *before, *after;
+    size_t size;
+};
+
+static struct images make_images(struct fixture *fixture)
+{
+    struct images images = {calloc(1, FILE_MAX), calloc(1, FILE_MAX), 0};
+    fixture_close(fixture);
+    read_file(data_path(fixture), images.before, FILE_MAX);
+    fixture_open(fixture);
+    put_last(fixture);
+    struct dry_stats stats = fixture_stats(fixture);
+    images.size = stats.used_bytes + stats.free_bytes;
+    assert_true(images.size < FILE_MAX);
+    read_file(data_path(fixture), images.after, FILE_MAX);
+    fixture_close(fixture);
+    write_at(fixture, 0, images.after, images.size);
+    expect_last(fixture, true, false);
+    return images;
+}
+
+static void free_images(struct images *images)
+{
+    free(images->before);
+    free(images->after);
+}
+
 /* Sectors of what the last commit wrote, one at a time missing; both meta pages
  * wholly, of the others one in so many. */
 enum { TORN_STRIDE = 7, META_SECTORS = 16 };
@@ -155,29 +190,20 @@ enum { TORN_STRIDE = 7, META_SECTORS = 16 };
 static void test_torn(void **state)
 {
     struct fixture *fixture = *state;
-    char *before = calloc(1, FILE_MAX), *after = calloc(1, FILE_MAX);
+    struct images images = make_images(fixture);
     unsigned changed = 0, torn = 0;
 
-    fixture_close(fixture);
-    read_file(data_path(fixture), before, FILE_MAX);
-    fixture_open(fixture);
-    put_last(fixture);
-    struct dry_stats stats = fixture_stats(fixture);
-    size_t size = stats.used_bytes + stats.free_bytes;
-    assert_true(size < FILE_MAX);
-    read_file(data_path(fixture), after, FILE_MAX); /* before it is closed */
-    fixture_close(fixture);
-    write_at(fixture, 0, after, size);
-    expect_last(fixture, true);
-    for (size_t at = 0; at < size; at += SECTOR) {
-        if (memcmp(before + at, after + at, SECTOR) == 0 ||
+    for (size_t at = 0; at < images.size; at += SECTOR) {
+        if (memcmp(images.before + at, images.after + at, SECTOR) == 0 ||
             (changed++ % TORN_STRIDE != 0 && at / SECTOR >= META_SECTORS)) {
             continue;
         }
-        write_at(fixture, 0, after, size);
-        write_at(fixture, at, before, SECTOR);
-        expect_last(fixture, false);
-        expect_last(fixture, false); /* and it stays so */
+        /* Without its meta page the commit was never there. */
+        bool told = at % PAGE != 0 || at >= 2 * PAGE;
+        write_at(fixture, 0, images.after, images.size);
+        write_at(fixture, at, images.before, SECTOR);
+        expect_last(fixture, false, told);
+        expect_last(fixture, false, false); /* and it stays so */
         torn++;
     }
     assert_true(torn > 30);
@@ -185,9 +211,47 @@ static void test_torn(void **state)
     fixture_open(fixture);
     put_last(fixture);
     fixture_close(fixture);
-    expect_last(fixture, true);
-    free(before);
-    free(after);
+    expect_last(fixture, true, false);
+    free_images(&images);
+}
+
+/* Pages that the commit before had, and the last one has not. */
+static struct page_list find_dropped(const struct fixture *fixture)
+{
+    char pages[2 * PAGE] __attribute__((aligned(8)));
+    struct meta metas[2];
+    struct page_list dropped = {0};
+    int fd = open(data_path(fixture), O_RDONLY);
+    assert_int_equal(pread(fd, pages, sizeof(pages), 0), sizeof(pages));
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(page_meta(pages + i * PAGE, &metas[i]));
+    }
+    unsigned last = metas[1].transaction > metas[0].transaction;
+    assert_int_equal(
+        changes_find(fd, &metas[last], &metas[!last], &dropped), CHANGES_FOUND);
+    close(fd);
+    return dropped;
+}
+
+/* The last commit is not given up for one that is damaged itself. */
+static void test_damage_before(void **state)
+{
+    struct fixture *fixture = *state;
+    struct images images = make_images(fixture);
+    char *garbage = malloc(FILE_MAX);
+
+    memset(garbage, 0xa5, FILE_MAX);
+    write_at(fixture, 0, images.after, images.size);
+    struct page_list dropped = find_dropped(fixture);
+    assert_true(dropped.count > 10);
+    for (size_t i = 0; i < dropped.count; i++) {
+        write_at(fixture, 0, images.after, images.size);
+        write_at(fixture, dropped.numbers[i] * PAGE, garbage, PAGE);
+        expect_last(fixture, true, false);
+    }
+    page_list_free(&dropped);
+    free_images(&images);
+    free(garbage);
 }
 
 static void test_not_lmdb(void **state)
@@ -257,14 +321,36 @@ static void test_other_format(void **state)
     struct fixture *fixture = *state;
 
     fixture_close(fixture);
-    put_value(fixture, "system", "store", "larder dry log, format 2");
+    put_value(fixture, "system", "store", "larder dry log, format 3");
     expect_refused(fixture, DRY_FOREIGN);
-    assert_non_null(strstr(fixture->reason, "format 2"));
+    assert_non_null(
+        strstr(fixture->reason, "format 3, this program reads format 2"));
     put_value(fixture, "system", "store", "something else");
     expect_refused(fixture, DRY_FOREIGN);
+}
+
+/* What a program has written that knew of no seals, which is taken over, and
+ * that such a program does not open any more. */
+static void test_old_format(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size;
+    char *text;
+
+    fixture_close(fixture);
     put_value(fixture, "system", "store", "larder dry log, format 1");
-    fixture_open(fixture);
-    fixture_expect(fixture, RECORDS, 60, size_of(RECORDS));
+    for (int i = 0; i < 2; i++) {
+        fixture_open(fixture);
+        assert_string_equal(fixture->reason, "");
+        assert_int_equal(fixture->store->ops->get_system(
+                             fixture->store, "store", &text, &size),
+            DRY_OK);
+        assert_int_equal(size, strlen("larder dry log, format 2"));
+        assert_memory_equal(text, "larder dry log, format 2", size);
+        free(text);
+        fixture_expect(fixture, RECORDS, 60, size_of(RECORDS));
+        fixture_close(fixture);
+    }
 }
 
 /* ---- single bytes ---- */
@@ -383,9 +469,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_lmdb, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_format, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_old_format, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flips, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

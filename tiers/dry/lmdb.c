@@ -32,6 +32,12 @@ static enum dry_result check_format(
         snprintf(reason, reason_size, "%s: an LMDB file that is not larder's",
             store->place.data_path);
         result = DRY_FOREIGN;
+    } else if (format == LMDB_FORMAT_UNSEALED) {
+        int rc = lmdb_env_upgrade(store);
+        if (rc != MDB_SUCCESS) {
+            result =
+                lmdb_env_fail(store, rc, "cannot upgrade", reason, reason_size);
+        }
     } else if (format != LMDB_FORMAT) {
         snprintf(reason, reason_size,
             "%s: format %lld, this program reads format %d",

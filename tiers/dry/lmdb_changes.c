@@ -12,6 +12,7 @@ struct finder {
     int fd;
     uint64_t page_count;
     struct page_list *written;
+    enum changes_result broken; /* what it means that a page is not sound */
     enum changes_result result;
 };
 
@@ -95,7 +96,7 @@ static bool load(
     struct finder *finder, uint64_t number, unsigned kind, struct page *page)
 {
     if (number < 2 || number >= finder->page_count) {
-        return stop(finder, CHANGES_BROKEN);
+        return stop(finder, finder->broken);
     }
     ssize_t got =
         pread(finder->fd, page, PAGE_BYTES, (off_t)(number * PAGE_BYTES));
@@ -103,7 +104,7 @@ static bool load(
         return stop(finder, CHANGES_UNREAD);
     }
     return (got == PAGE_BYTES && page_sane(page, number, kind)) ||
-           stop(finder, CHANGES_BROKEN);
+           stop(finder, finder->broken);
 }
 
 static void add_children(const struct page *page, struct page_list *below)
@@ -128,7 +129,7 @@ static bool add_runs(
         /* Each page has one owner: more of them than there are is garbage. */
         if (start >= finder->page_count || pages > finder->page_count - start ||
             below->count > finder->page_count) {
-            return stop(finder, CHANGES_BROKEN);
+            return stop(finder, finder->broken);
         }
         for (; pages > 0; pages--) {
             list_add(below, start++);
@@ -138,7 +139,7 @@ static bool add_runs(
 }
 
 /* What is below the pages of a list, which are `height` above nothing. */
-static bool add_below(struct finder *finder, const struct page_list *list,
+static bool add_list_below(struct finder *finder, const struct page_list *list,
     unsigned height, struct page_list *below)
 {
     struct page *page = xmalloc(PAGE_BYTES);
@@ -154,6 +155,17 @@ static bool add_below(struct finder *finder, const struct page_list *list,
     }
     free(page);
     return good;
+}
+
+static bool add_below(struct finder *finder, const struct level *level,
+    unsigned height, struct level *below)
+{
+    finder->broken = CHANGES_STALE;
+    if (!add_list_below(finder, &level->before, height, &below->before)) {
+        return false;
+    }
+    finder->broken = CHANGES_BROKEN;
+    return add_list_below(finder, &level->now, height, &below->now);
 }
 
 static void add_written(struct finder *finder, const struct page_list *list)
@@ -178,7 +190,9 @@ static bool compare_trees(struct finder *finder, const struct database *before,
     unsigned before_depth = depth_of(before), now_depth = depth_of(now);
     unsigned height = before_depth > now_depth ? before_depth : now_depth;
     struct level level = {0};
-    bool good = height <= PAGE_MAX_DEPTH || stop(finder, CHANGES_BROKEN);
+    finder->broken =
+        before_depth > PAGE_MAX_DEPTH ? CHANGES_STALE : CHANGES_BROKEN;
+    bool good = height <= PAGE_MAX_DEPTH || stop(finder, finder->broken);
     for (; good && height > 0; height--) {
         struct level below = {0};
         if (height == before_depth) {
@@ -189,8 +203,7 @@ static bool compare_trees(struct finder *finder, const struct database *before,
         }
         level_settle(&level);
         add_written(finder, &level.now);
-        good = add_below(finder, &level.before, height, &below.before) &&
-               add_below(finder, &level.now, height, &below.now);
+        good = add_below(finder, &level, height, &below);
         if (height == 1 && leaves != NULL) {
             *leaves = level;
         } else {
@@ -231,7 +244,7 @@ static bool read_table(
                        page_value_size(node) == sizeof(struct database) &&
                        node->key_size <= sizeof(table->rows[0].name) &&
                        table->count < DATABASES_MAX) ||
-                   stop(finder, CHANGES_BROKEN);
+                   stop(finder, finder->broken);
             if (good) {
                 memcpy(
                     table->rows[table->count].name, node->data, node->key_size);
@@ -262,8 +275,10 @@ static struct database find_database(
 static bool compare_databases(struct finder *finder, const struct level *leaves)
 {
     struct table before = {.count = 0}, now = {.count = 0};
-    bool good = read_table(finder, &leaves->before, &before) &&
-                read_table(finder, &leaves->now, &now);
+    finder->broken = CHANGES_STALE;
+    bool good = read_table(finder, &leaves->before, &before);
+    finder->broken = CHANGES_BROKEN;
+    good = good && read_table(finder, &leaves->now, &now);
     for (size_t i = 0; good && i < now.count; i++) {
         struct database old =
             find_database(&before, now.rows[i].name, now.rows[i].size);

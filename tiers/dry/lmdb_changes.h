@@ -17,7 +17,8 @@ void page_list_sort(struct page_list *list);
 
 enum changes_result {
     CHANGES_FOUND,
-    CHANGES_BROKEN, /* the new trees are not whole */
+    CHANGES_BROKEN, /* the new trees are not sound */
+    CHANGES_STALE,  /* the old ones are not */
     CHANGES_UNREAD, /* errno: the file could not be read */
 };
 /* Appends to `written` the pages of the commit `now` that are not of the one

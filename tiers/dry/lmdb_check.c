@@ -272,10 +272,9 @@ static enum dry_result load_meta(
         snprintf(reason, reason_size, "not an LMDB file of version 0.9");
         return DRY_FOREIGN;
     }
-    bool second_last = metas[1].transaction > metas[0].transaction;
-    bool taken_back =
-        file.torn != 0 && metas[second_last].transaction == file.torn;
-    *newest = metas[second_last != taken_back];
+    unsigned last = page_last_meta(metas);
+    bool taken_back = file.torn != 0 && metas[last].transaction == file.torn;
+    *newest = metas[taken_back ? !last : last];
     /* LMDB finds the second page by what the first one says. */
     if (!whole || !first || !second ||
         metas[0].free_list.page_size != PAGE_BYTES ||

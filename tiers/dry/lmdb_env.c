@@ -222,12 +222,20 @@ static int configure(struct lmdb *store)
     return rc;
 }
 
+static int put_format(struct lmdb *store, MDB_txn *txn)
+{
+    char text[sizeof(LMDB_FORMAT_TEXT) + 20];
+    int size = snprintf(text, sizeof(text), LMDB_FORMAT_TEXT "%d", LMDB_FORMAT);
+    MDB_val key = lmdb_val(LMDB_FORMAT_NAME, strlen(LMDB_FORMAT_NAME));
+    MDB_val value = lmdb_val(text, (size_t)size);
+    return mdb_put(txn, store->system, &key, &value, 0);
+}
+
 /* Creates the databases in an empty file, and opens them. */
 static int open_databases(struct lmdb *store)
 {
     MDB_txn *txn;
     MDB_stat stat;
-    char text[sizeof(LMDB_FORMAT_TEXT) + 20];
     int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
     if (rc != MDB_SUCCESS) {
         return rc;
@@ -247,17 +255,41 @@ static int open_databases(struct lmdb *store)
             txn, "payloads", create | MDB_INTEGERKEY, &store->payloads);
     }
     if (rc == MDB_SUCCESS && fresh) {
-        int size =
-            snprintf(text, sizeof(text), LMDB_FORMAT_TEXT "%d", LMDB_FORMAT);
-        MDB_val key = lmdb_val(LMDB_FORMAT_NAME, strlen(LMDB_FORMAT_NAME));
-        MDB_val value = lmdb_val(text, (size_t)size);
-        rc = mdb_put(txn, store->system, &key, &value, 0);
+        rc = put_format(store, txn);
     }
     if (rc != MDB_SUCCESS) {
         mdb_txn_abort(txn);
         return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
     }
     return lmdb_env_commit(store, txn);
+}
+
+/* With both flushes of LMDB's own. */
+static int commit_format(struct lmdb *store)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    rc = put_format(store, txn);
+    if (rc != MDB_SUCCESS) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+int lmdb_env_upgrade(struct lmdb *store)
+{
+    int rc = mdb_env_set_flags(store->env, MDB_NOSYNC, 0);
+    if (rc == MDB_SUCCESS) {
+        rc = commit_format(store);
+    }
+    if (rc == MDB_SUCCESS) {
+        rc = mdb_env_set_flags(store->env, MDB_NOSYNC, 1);
+    }
+    return rc;
 }
 
 /* Finds where the file is mapped, which LMDB does not tell: a value lies on a
@@ -375,7 +407,7 @@ int lmdb_env_heal(struct lmdb *store)
         store->unsure = 0;
     }
     /* As long as it cannot be taken back, what there is can be read. */
-    if (rc == 0 || store->poisoned) {
+    if (rc == 0 || store->poisoned || store->env == NULL) {
         lmdb_env_close(store);
         int open_rc = lmdb_env_open(store);
         store->poisoned = false;

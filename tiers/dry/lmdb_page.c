@@ -10,6 +10,12 @@ bool page_meta(const void *page, struct meta *meta)
            meta->magic == meta_magic && meta->version == META_VERSION;
 }
 
+unsigned page_last_meta(const struct meta metas[2])
+{
+    uint64_t first = metas[0].transaction, second = metas[1].transaction;
+    return first == second ? (unsigned)(first % 2) : second > first;
+}
+
 size_t page_node_count(const struct page *page)
 {
     return (size_t)(page->lower - PAGE_HEADER_BYTES) / sizeof(uint16_t);

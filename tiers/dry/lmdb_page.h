@@ -65,6 +65,10 @@ _Static_assert(sizeof(struct meta) == 136, "as on disk");
 
 /* What a meta page says, whose bytes are aligned. False: it is none. */
 bool page_meta(const void *page, struct meta *meta);
+/* Which of both meta pages LMDB goes by: the newer. Of two with one number, of
+ * which one was taken back, that in its own place: the other is a copy, or what
+ * LMDB has left of a commit that failed. */
+unsigned page_last_meta(const struct meta metas[2]);
 /* Whether this is page `number`, a branch or leaf page (`kind`), and all its
  * entries lie within it. */
 bool page_sane(const struct page *page, uint64_t number, unsigned kind);

@@ -9,7 +9,10 @@
 
 #include "tiers/dry/lmdb_changes.h"
 
-enum { SEAL_AT = 512 }; /* in a meta page */
+enum {
+    SEAL_AT = 512,  /* in a meta page */
+    RUN_PAGES = 16, /* read or written at a time */
+};
 static const uint64_t seal_magic = UINT64_C(0x6c61727365616c31);
 
 struct seal {
@@ -34,6 +37,11 @@ static int io_error(ssize_t got)
     return got < 0 ? errno : EIO;
 }
 
+static int flush(int fd)
+{
+    return fdatasync(fd) == 0 ? 0 : errno;
+}
+
 static int pair_read(int fd, struct pair *pair)
 {
     ssize_t got = pread(fd, pair->pages, sizeof(pair->pages), 0);
@@ -45,8 +53,7 @@ static int pair_read(int fd, struct pair *pair)
         memcpy(&pair->seals[i], pair->pages[i] + SEAL_AT, sizeof(struct seal));
         pair->sane = page_meta(pair->pages[i], &pair->metas[i]);
     }
-    pair->last =
-        pair->sane && pair->metas[1].transaction > pair->metas[0].transaction;
+    pair->last = pair->sane ? page_last_meta(pair->metas) : 0;
     return 0;
 }
 
@@ -61,24 +68,39 @@ static uint64_t sum_meta(const struct meta *meta)
     return XXH3_64bits(meta, sizeof(*meta));
 }
 
+/* How many pages lie one behind the other from `at` on. */
+static size_t run_length(const struct page_list *list, size_t at)
+{
+    size_t length = 1;
+    while (length < RUN_PAGES && at + length < list->count &&
+           list->numbers[at + length] == list->numbers[at] + length) {
+        length++;
+    }
+    return length;
+}
+
 /* Adds the pages to the sum. CHANGES_BROKEN: the file ends before them. */
 static enum changes_result sum_pages(
     int fd, const struct page_list *list, XXH3_state_t *state)
 {
-    char *page = xmalloc(PAGE_BYTES);
+    char *run = xmalloc((size_t)RUN_PAGES * PAGE_BYTES);
     enum changes_result result = CHANGES_FOUND;
-    for (size_t i = 0; result == CHANGES_FOUND && i < list->count; i++) {
-        ssize_t got =
-            pread(fd, page, PAGE_BYTES, (off_t)(list->numbers[i] * PAGE_BYTES));
-        if (got != PAGE_BYTES) {
+    size_t length;
+    for (size_t i = 0; result == CHANGES_FOUND && i < list->count;
+         i += length) {
+        length = run_length(list, i);
+        ssize_t size = (ssize_t)(length * PAGE_BYTES);
+        ssize_t got = pread(
+            fd, run, (size_t)size, (off_t)(list->numbers[i] * PAGE_BYTES));
+        if (got != size) {
             result = got < 0 ? CHANGES_UNREAD : CHANGES_BROKEN;
         } else {
             XXH3_64bits_update(
                 state, &list->numbers[i], sizeof(list->numbers[i]));
-            XXH3_64bits_update(state, page, PAGE_BYTES);
+            XXH3_64bits_update(state, run, (size_t)size);
         }
     }
-    free(page);
+    free(run);
     return result;
 }
 
@@ -137,34 +159,34 @@ int seal_commit(int fd, uint64_t transaction)
         return 0;
     }
     rc = seal_pair(fd, &pair);
-    return rc == 0 && fdatasync(fd) != 0 ? errno : rc;
+    return rc == 0 ? flush(fd) : rc;
 }
 
 /* ---- settled ---- */
 
-/* One meta page with its seal, to its own place or the other one's. */
-static int write_meta(
-    int fd, const struct pair *pair, unsigned from, unsigned to)
+static int write_page(int fd, unsigned which, const char *page)
 {
-    ssize_t wrote =
-        pwrite(fd, pair->pages[from], PAGE_BYTES, (off_t)to * PAGE_BYTES);
+    ssize_t wrote = pwrite(fd, page, PAGE_BYTES, (off_t)which * PAGE_BYTES);
     return wrote == PAGE_BYTES ? 0 : io_error(wrote);
 }
 
 /* Writes pages again as they are. */
 static int rewrite(int fd, const struct page_list *list)
 {
-    char *page = xmalloc(PAGE_BYTES);
+    char *run = xmalloc((size_t)RUN_PAGES * PAGE_BYTES);
+    size_t length;
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < list->count; i++) {
+    for (size_t i = 0; rc == 0 && i < list->count; i += length) {
+        length = run_length(list, i);
         off_t at = (off_t)(list->numbers[i] * PAGE_BYTES);
-        ssize_t done = pread(fd, page, PAGE_BYTES, at);
-        if (done == PAGE_BYTES) {
-            done = pwrite(fd, page, PAGE_BYTES, at);
+        ssize_t size = (ssize_t)(length * PAGE_BYTES);
+        ssize_t done = pread(fd, run, (size_t)size, at);
+        if (done == size) {
+            done = pwrite(fd, run, (size_t)size, at);
         }
-        rc = done == PAGE_BYTES ? 0 : io_error(done);
+        rc = done == size ? 0 : io_error(done);
     }
-    free(page);
+    free(run);
     return rc;
 }
 
@@ -181,15 +203,9 @@ static int rewrite_last(int fd, const struct pair *pair)
     }
     page_list_free(&written);
     for (unsigned which = 0; rc == 0 && which < 2; which++) {
-        rc = write_meta(fd, pair, which, which);
+        rc = write_page(fd, which, pair->pages[which]);
     }
-    return rc == 0 && fdatasync(fd) != 0 ? errno : rc;
-}
-
-/* Or the file is new. */
-static bool is_taken_back(const struct pair *pair)
-{
-    return pair->metas[0].transaction == pair->metas[1].transaction;
+    return rc == 0 ? flush(fd) : rc;
 }
 
 static bool is_settled(const struct pair *pair)
@@ -201,9 +217,17 @@ static int settle(int fd, const struct pair *pair)
 {
     int rc = write_seal(fd, pair, pair->last, 0, true);
     if (rc == 0) {
-        rc = write_seal(fd, pair, !pair->last, 0, true);
+        rc = flush(fd);
     }
-    return rc == 0 && fdatasync(fd) != 0 ? errno : rc;
+    /* Not before: if only the commit before had a seal, the last one would be
+     * taken for torn. */
+    if (rc == 0 && !fits(pair, !pair->last)) {
+        rc = write_seal(fd, pair, !pair->last, 0, true);
+        if (rc == 0) {
+            rc = flush(fd);
+        }
+    }
+    return rc;
 }
 
 int seal_settle(int fd)
@@ -217,7 +241,7 @@ int seal_accept(int fd)
 {
     struct pair pair;
     int rc = pair_read(fd, &pair);
-    if (rc != 0 || !pair.sane || (is_settled(&pair) && !is_taken_back(&pair))) {
+    if (rc != 0 || !pair.sane || is_settled(&pair)) {
         return rc;
     }
     /* Of a flush that failed, or never was, there may be pages that are read
@@ -228,6 +252,20 @@ int seal_accept(int fd)
 
 /* ---- taken back ---- */
 
+/* Whether the sum of the last commit is right; or it would not help to take it
+ * back. */
+static bool is_sum_right(int fd, const struct pair *pair, int *rc)
+{
+    uint64_t sum = 0;
+    enum changes_result result = sum_last(fd, pair, &sum);
+    if (result == CHANGES_UNREAD) {
+        *rc = errno;
+    }
+    /* A power cut leaves the commit before as it was: that is damage. */
+    return result == CHANGES_STALE ||
+           (result == CHANGES_FOUND && sum == pair->seals[pair->last].sum);
+}
+
 /* Whether the last commit is wholly there, as far as a seal can tell; or it
  * would not help to take it back. */
 static bool is_whole(
@@ -235,10 +273,8 @@ static bool is_whole(
 {
     const struct meta *before = &pair->metas[!pair->last];
     const struct seal *seal = &pair->seals[pair->last];
-    uint64_t sum = 0;
-    *rc = 0;
-    /* Or nothing is left to go back to. */
-    if (is_taken_back(pair) || before->last_page >= size_bytes / PAGE_BYTES) {
+    /* Nothing is left to go back to. */
+    if (before->last_page >= size_bytes / PAGE_BYTES) {
         return true;
     }
     if (!fits(pair, pair->last)) {
@@ -246,14 +282,8 @@ static bool is_whole(
         return !fits(pair, !pair->last);
     }
     /* The meta page before is written to when the flush has ended. */
-    if (seal->flushed || seal->before != sum_meta(before)) {
-        return true;
-    }
-    enum changes_result result = sum_last(fd, pair, &sum);
-    if (result == CHANGES_UNREAD) {
-        *rc = errno;
-    }
-    return result == CHANGES_FOUND && sum == seal->sum;
+    return seal->flushed || seal->before != sum_meta(before) ||
+           is_sum_right(fd, pair, rc);
 }
 
 /* -1: there is no such file, or it is for others to complain of. */
@@ -303,10 +333,10 @@ int seal_undo(const char *path, uint64_t transaction)
     }
     /* Even if it is not there: it may have been when that was not flushed. */
     if (rc == 0) {
-        rc = write_meta(fd, &pair, !which, which);
+        rc = write_page(fd, which, pair.pages[!which]);
     }
-    if (rc == 0 && fdatasync(fd) != 0) {
-        rc = errno;
+    if (rc == 0) {
+        rc = flush(fd);
     }
     close(fd);
     return rc;

@@ -32,7 +32,7 @@ int seal_settle(int fd);
 int seal_accept(int fd);
 /* Takes the commit `transaction` back: the meta page that it has written, or
  * was about to write, becomes a copy of the other one, flushed. For a file
- * whose last commit it is, or the one before it. */
+ * whose last commit it is, or is to be. */
 int seal_undo(const char *path, uint64_t transaction);
 
 #endif

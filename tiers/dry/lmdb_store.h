@@ -22,7 +22,8 @@
 #include <pthread.h>
 
 enum {
-    LMDB_FORMAT = 1,
+    LMDB_FORMAT = 2,
+    LMDB_FORMAT_UNSEALED = 1, /* the same without seals: lmdb_env_upgrade */
     LMDB_PAGE_BYTES = 4096,
     LMDB_CHUNK_BYTES = LMDB_PAGE_BYTES - 16, /* one overflow page exactly */
     LMDB_ROW_PREFIX_BYTES = 12,
@@ -100,6 +101,9 @@ static inline uint64_t lmdb_number(MDB_val key)
 int lmdb_env_create(struct lmdb *store);
 /* Opens the environment and its databases, creating them in an empty file. */
 int lmdb_env_open(struct lmdb *store);
+/* Makes a file of format 1 one of this format, but for its seals, which may
+ * not be on disk before: a program that knows of none would write without. */
+int lmdb_env_upgrade(struct lmdb *store);
 void lmdb_env_close(struct lmdb *store);
 /* Commits and flushes. When the flush fails, the commit is to be taken back by
  * lmdb_env_heal before anything else is written. Writer thread. */

@@ -104,6 +104,28 @@ static void test_cut(void **state)
     assert_int_equal(fixture_stats(fixture).record_count, 0);
 }
 
+/* A bit of a seal: what it says of the last commit is not to be believed. */
+static void test_broken_seal(void **state)
+{
+    enum { SEAL_AT = 512, SEAL_BYTES = 48 };
+    struct fixture *fixture = *state;
+    char byte, damaged;
+
+    fixture_close(fixture);
+    for (size_t i = 0; i < 2 * (size_t)SEAL_BYTES; i++) {
+        off_t at = (off_t)(SEAL_AT + i % SEAL_BYTES + i / SEAL_BYTES * PAGE);
+        int fd = open(data_path(fixture), O_RDWR);
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        damaged = (char)(byte ^ 1 << i % 8);
+        assert_int_equal(pwrite(fd, &damaged, 1, at), 1);
+        expect_refused(fixture, DRY_CORRUPT);
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+        close(fd);
+    }
+    fixture_open(fixture);
+    fixture_expect(fixture, RECORDS, 60, size_of(RECORDS));
+}
+
 /* ---- the last commit, if a power cut left a part of it ---- */
 
 enum { FILE_MAX = 8 << 20, SECTOR = 512 };
@@ -468,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_broken_seal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_before, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_lmdb, setup, teardown),

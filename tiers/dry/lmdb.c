@@ -110,6 +110,11 @@ static enum dry_result open_store(
     uint64_t end_bytes;
     uint64_t torn;
     int rc = seal_check(store->place.data_path, &torn);
+    if (rc == EBADMSG) {
+        snprintf(reason, reason_size, "%s: damaged: a broken seal",
+            store->place.data_path);
+        return DRY_CORRUPT;
+    }
     if (rc != 0) {
         return lmdb_env_fail(store, rc, "cannot open", reason, reason_size);
     }

@@ -21,6 +21,7 @@ struct seal {
     uint64_t sum;     /* of the meta page, and the pages it has brought */
     uint64_t before;  /* of the other meta page */
     uint64_t flushed; /* known to be on disk: the sums do not matter */
+    uint64_t own;     /* sum of all that */
 };
 
 /* Both meta pages. */
@@ -61,6 +62,19 @@ static bool fits(const struct pair *pair, unsigned which)
 {
     return pair->seals[which].magic == seal_magic &&
            pair->seals[which].transaction == pair->metas[which].transaction;
+}
+
+static uint64_t sum_seal(const struct seal *seal)
+{
+    return XXH3_64bits(seal, offsetof(struct seal, own));
+}
+
+/* A power cut leaves one seal or another, or none where there was none. */
+static bool is_intact(const struct seal *seal)
+{
+    static const struct seal none;
+    return seal->own == sum_seal(seal) ||
+           memcmp(seal, &none, sizeof(none)) == 0;
 }
 
 static uint64_t sum_meta(const struct meta *meta)
@@ -133,6 +147,7 @@ static int write_seal(
         .sum = sum,
         .before = sum_meta(&pair->metas[!which]),
         .flushed = flushed};
+    seal.own = sum_seal(&seal);
     ssize_t wrote =
         pwrite(fd, &seal, sizeof(seal), (off_t)(which * PAGE_BYTES + SEAL_AT));
     return wrote == (ssize_t)sizeof(seal) ? 0 : io_error(wrote);
@@ -309,6 +324,10 @@ int seal_check(const char *path, uint64_t *torn)
         return 0;
     }
     int rc = pair_read(fd, &pair);
+    if (rc == 0 && pair.sane &&
+        !(is_intact(&pair.seals[0]) && is_intact(&pair.seals[1]))) {
+        rc = EBADMSG;
+    }
     if (rc == 0 && pair.sane && !is_whole(fd, &pair, size_bytes, &rc) &&
         rc == 0) {
         *torn = pair.metas[pair.last].transaction;

@@ -20,8 +20,9 @@
  * file. A commit that had nothing to write is not there, and needs neither. */
 int seal_commit(int fd, uint64_t transaction);
 /* *torn is the number of the last commit if its seal does not fit what is
- * there, else 0. For a file that nobody has open; one that cannot be opened, or
- * is none of LMDB's, is for others to complain of. */
+ * there, else 0. EBADMSG: a seal is damaged, and nothing can be said. For a
+ * file that nobody has open; one that cannot be opened, or is none of LMDB's,
+ * is for others to complain of. */
 int seal_check(const char *path, uint64_t *torn);
 /* The last commit has been flushed, and is not to be taken back any more,
  * whatever its pages hold. The file may be new. */

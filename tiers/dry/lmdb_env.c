@@ -166,30 +166,16 @@ int lmdb_env_count(struct lmdb *store)
     return rc;
 }
 
-/* After a failed write of a meta page, of which LMDB restores the number only.
- */
-static bool is_poisoned(struct lmdb *store)
-{
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
-    if (rc == MDB_SUCCESS) {
-        mdb_txn_abort(txn);
-    }
-    return rc != MDB_SUCCESS;
-}
-
 int lmdb_env_commit(struct lmdb *store, MDB_txn *txn)
 {
     uint64_t transaction = mdb_txn_id(txn);
+    check(store->unsure == 0); /* or there were two to take back */
     int rc = mdb_txn_commit(txn);
-    bool written = rc == MDB_SUCCESS;
-    if (written) {
+    if (rc == MDB_SUCCESS) {
         rc = seal_commit(store->fd, transaction);
-    } else {
-        store->poisoned = is_poisoned(store);
     }
-    if (rc != 0 && (written || store->poisoned)) {
-        store->unsure = transaction;
+    if (rc != 0) {
+        store->unsure = transaction; /* what of it is in the file */
     }
     return rc;
 }
@@ -261,7 +247,7 @@ static int open_databases(struct lmdb *store)
         mdb_txn_abort(txn);
         return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
     }
-    return lmdb_env_commit(store, txn);
+    return fresh ? lmdb_env_commit(store, txn) : mdb_txn_commit(txn);
 }
 
 /* With both flushes of LMDB's own. */
@@ -396,7 +382,7 @@ int lmdb_env_open(struct lmdb *store)
 int lmdb_env_heal(struct lmdb *store)
 {
     int rc = 0;
-    if (store->env != NULL && store->unsure == 0) {
+    if (store->env != NULL && store->unsure == 0 && !store->poisoned) {
         return MDB_SUCCESS;
     }
     pthread_rwlock_wrlock(&store->gate);
@@ -406,13 +392,10 @@ int lmdb_env_heal(struct lmdb *store)
     if (rc == 0) {
         store->unsure = 0;
     }
-    /* As long as it cannot be taken back, what there is can be read. */
-    if (rc == 0 || store->poisoned || store->env == NULL) {
-        lmdb_env_close(store);
-        int open_rc = lmdb_env_open(store);
-        store->poisoned = false;
-        rc = rc != 0 ? rc : open_rc;
-    }
+    /* Even if it cannot be taken back: what there is can be read. */
+    lmdb_env_close(store);
+    int open_rc = lmdb_env_open(store);
+    store->poisoned = false;
     pthread_rwlock_unlock(&store->gate);
-    return rc;
+    return rc != 0 ? rc : open_rc;
 }

@@ -62,7 +62,7 @@ struct lmdb {
     uint64_t undo_from;  /* rows from this id on are of a failed batch */
     bool trim;           /* rows or chunks may lie beyond the right edge */
     uint64_t unsure;     /* the commit that failed and may be there, or 0 */
-    bool poisoned;       /* LMDB refuses everything until opened again */
+    bool poisoned;       /* LMDB refuses writes until it is opened again */
     bool accepted;       /* the file is ours, sound and flushed */
 };
 
@@ -105,12 +105,12 @@ int lmdb_env_open(struct lmdb *store);
  * not be on disk before: a program that knows of none would write without. */
 int lmdb_env_upgrade(struct lmdb *store);
 void lmdb_env_close(struct lmdb *store);
-/* Commits and flushes. When the flush fails, the commit is to be taken back by
+/* Commits and flushes. If that fails, the commit is to be taken back by
  * lmdb_env_heal before anything else is written. Writer thread. */
 int lmdb_env_commit(struct lmdb *store, MDB_txn *txn);
-/* Takes back a commit whose flush or meta page failed, and opens the
- * environment again. Readers wait meanwhile. Nothing may be written before it
- * has succeeded. Writer thread. */
+/* Takes back a commit that failed, of which anything may be in the file, and
+ * opens the environment again. Readers wait meanwhile. Nothing may be written
+ * before it has succeeded. Writer thread. */
 int lmdb_env_heal(struct lmdb *store);
 /* A read transaction, which keeps the environment open until it ends. Any
  * thread. */

@@ -28,10 +28,11 @@ struct append {
 
 static int append_begin(struct append *append)
 {
-    int rc = mdb_txn_begin(append->store->env, NULL, 0, &append->txn);
+    struct lmdb *store = append->store;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &append->txn);
+    store->poisoned = rc == MDB_PANIC;
     if (rc == MDB_SUCCESS) {
-        rc = mdb_cursor_open(
-            append->txn, append->store->payloads, &append->chunks);
+        rc = mdb_cursor_open(append->txn, store->payloads, &append->chunks);
     }
     append->staged_bytes = 0;
     return rc;

@@ -38,6 +38,22 @@ static int io_error(ssize_t got)
     return got < 0 ? errno : EIO;
 }
 
+/* Goes on where a write came short: half a seal would be a damaged one. */
+static int write_all(int fd, const void *data, size_t size, off_t at)
+{
+    const char *bytes = data;
+    while (size > 0) {
+        ssize_t wrote = pwrite(fd, bytes, size, at);
+        if (wrote <= 0) {
+            return io_error(wrote);
+        }
+        bytes += wrote;
+        size -= (size_t)wrote;
+        at += wrote;
+    }
+    return 0;
+}
+
 static int flush(int fd)
 {
     return fdatasync(fd) == 0 ? 0 : errno;
@@ -148,9 +164,8 @@ static int write_seal(
         .before = sum_meta(&pair->metas[!which]),
         .flushed = flushed};
     seal.own = sum_seal(&seal);
-    ssize_t wrote =
-        pwrite(fd, &seal, sizeof(seal), (off_t)(which * PAGE_BYTES + SEAL_AT));
-    return wrote == (ssize_t)sizeof(seal) ? 0 : io_error(wrote);
+    return write_all(
+        fd, &seal, sizeof(seal), (off_t)(which * PAGE_BYTES + SEAL_AT));
 }
 
 static int seal_pair(int fd, const struct pair *pair)
@@ -179,10 +194,9 @@ int seal_commit(int fd, uint64_t transaction)
 
 /* ---- settled ---- */
 
-static int write_page(int fd, unsigned which, const char *page)
+static int write_meta(int fd, unsigned which, const char *page)
 {
-    ssize_t wrote = pwrite(fd, page, PAGE_BYTES, (off_t)which * PAGE_BYTES);
-    return wrote == PAGE_BYTES ? 0 : io_error(wrote);
+    return write_all(fd, page, PAGE_BYTES, (off_t)which * PAGE_BYTES);
 }
 
 /* Writes pages again as they are. */
@@ -194,12 +208,10 @@ static int rewrite(int fd, const struct page_list *list)
     for (size_t i = 0; rc == 0 && i < list->count; i += length) {
         length = run_length(list, i);
         off_t at = (off_t)(list->numbers[i] * PAGE_BYTES);
-        ssize_t size = (ssize_t)(length * PAGE_BYTES);
-        ssize_t done = pread(fd, run, (size_t)size, at);
-        if (done == size) {
-            done = pwrite(fd, run, (size_t)size, at);
-        }
-        rc = done == size ? 0 : io_error(done);
+        size_t size = length * PAGE_BYTES;
+        ssize_t got = pread(fd, run, size, at);
+        rc =
+            got == (ssize_t)size ? write_all(fd, run, size, at) : io_error(got);
     }
     free(run);
     return rc;
@@ -218,7 +230,7 @@ static int rewrite_last(int fd, const struct pair *pair)
     }
     page_list_free(&written);
     for (unsigned which = 0; rc == 0 && which < 2; which++) {
-        rc = write_page(fd, which, pair->pages[which]);
+        rc = write_meta(fd, which, pair->pages[which]);
     }
     return rc == 0 ? flush(fd) : rc;
 }
@@ -352,7 +364,7 @@ int seal_undo(const char *path, uint64_t transaction)
     }
     /* Even if it is not there: it may have been when that was not flushed. */
     if (rc == 0) {
-        rc = write_page(fd, which, pair.pages[!which]);
+        rc = write_meta(fd, which, pair.pages[!which]);
     }
     if (rc == 0) {
         rc = flush(fd);

@@ -208,6 +208,11 @@ static void flush_reads(struct engine *engine)
     }
 }
 
+/* What the engine's duties may take at a time: as long as the input before them
+ * took, within these limits. */
+#define TURN_MIN_US 250
+#define TURN_MAX_US 1000
+
 /* A loop that is busy with small requests answers them soon, one that serves
  * many at a time keeps up with what they write. */
 static void begin_duties(struct engine *engine, int64_t now_ms)
@@ -278,7 +283,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
     return engine->expiring || clearing || dropping || reclaiming || sinking ||
-           saving || trimming || warming || engine_namespaces_settling(engine);
+           saving || trimming || warming || engine->log.group.gathers ||
+           engine_namespaces_settling(engine);
 }
 
 bool engine_cron(struct engine *engine, int64_t now_ms)

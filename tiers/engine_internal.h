@@ -18,6 +18,7 @@
 #include "tiers/engine.h"
 #include "tiers/index.h"
 #include "tiers/log_batch.h"
+#include "tiers/log_group.h"
 #include "tiers/lru.h"
 #include "tiers/namespace_internal.h"
 #include "tiers/record.h"
@@ -71,12 +72,9 @@ struct db {
     unsigned number;
 };
 
-/* What the engine's duties may take at a time, see begin_duties. */
-#define TURN_MIN_US 250
-#define TURN_MAX_US 1000
-
 struct waiter_list {
     struct engine_waiter *first, *last;
+    size_t count;
 };
 
 struct queued {
@@ -106,8 +104,9 @@ struct log {
     uint64_t through_cut; /* of the last write that must be synced at once */
     bool wrote_through;   /* there was one since engine_take_through */
     bool behind;          /* something queued is to be synced when due */
-    int64_t cut_due_ms;   /* when what is queued must be on its way */
-    struct mark *marks;   /* not yet in a batch */
+    struct log_group group;
+    int64_t cut_due_ms; /* when what is queued must be on its way */
+    struct mark *marks; /* not yet in a batch */
     size_t mark_count, mark_capacity;
     struct queued *queue; /* keys to write at the next cut */
     size_t queue_count, queue_capacity;

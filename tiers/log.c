@@ -390,6 +390,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
     if (batch->job.batch.sync) {
         log->synced_sequence = batch->sequence;
         log->synced_cut = batch->cut;
+        group_done(&log->group, engine_mono_us());
     }
     if (batch->job.batch.keep_from != 0) {
         log->first_id = batch->job.batch.keep_from;
@@ -429,7 +430,10 @@ static bool commit_group(struct engine *engine)
     if (engine->options.durability != ENGINE_ALWAYS && !through) {
         return false;
     }
-    if ((has_writes(log) || through) && log->sealed == NULL) {
+    if ((has_writes(log) || through) && log->sealed == NULL &&
+        !group_gathers(
+            &log->group, engine->sync_waiters.count, engine_mono_us())) {
+        group_begin(&log->group, engine->sync_waiters.count, engine_mono_us());
         log_cut(engine);
         log_seal(engine, true, 0);
     }
@@ -520,6 +524,7 @@ void log_turn(struct engine *engine)
     if (log->store == NULL) {
         return;
     }
+    log->group.gathers = false;
     apply_next(engine);
     if (log->failures > 0) {
         seal_marks(engine);

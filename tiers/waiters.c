@@ -12,6 +12,7 @@ void waiters_add(struct waiter_list *list, struct engine_waiter *waiter)
         list->first = waiter;
     }
     list->last = waiter;
+    list->count++;
 }
 
 void waiters_remove(struct engine_waiter *waiter)
@@ -27,6 +28,7 @@ void waiters_remove(struct engine_waiter *waiter)
     } else {
         list->last = waiter->prev;
     }
+    list->count--;
     waiter->queue = NULL;
     waiter->next = waiter->prev = NULL;
 }

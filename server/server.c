@@ -122,9 +122,9 @@ static void on_turn(uv_check_t *handle)
         server, more || server->ready != NULL || server->input_seen);
 }
 
-static void on_engine_wake(uv_async_t *handle)
+static void on_engine_wake(void *context)
 {
-    struct server *server = handle->data;
+    struct server *server = context;
     uint64_t begin_us = server_mono_us();
     if (server->busy_conn != NULL) {
         server->wake_missed = true;
@@ -141,7 +141,7 @@ static void on_engine_wake(uv_async_t *handle)
 static void wake_engine(void *context)
 {
     struct server *server = context;
-    uv_async_send(&server->engine_wake);
+    wake_signal(&server->engine_wake);
 }
 
 static void log_from_engine(void *context, int level, const char *text)
@@ -278,10 +278,10 @@ static void init_loop(struct server *server)
 {
     uv_loop_t *loop = &server->loop;
     check(uv_loop_init(loop) == 0);
-    check(uv_async_init(loop, &server->engine_wake, on_engine_wake) == 0);
+    wake_init(&server->engine_wake, loop, on_engine_wake, server);
     check(uv_check_init(loop, &server->turn) == 0);
     check(uv_idle_init(loop, &server->spin) == 0);
-    server->engine_wake.data = server->turn.data = server->spin.data = server;
+    server->turn.data = server->spin.data = server;
     uv_check_start(&server->turn, on_turn);
     server_watch_signals(server);
 }
@@ -308,6 +308,7 @@ void server_end(struct server *server)
     uv_walk(&server->loop, close_handle, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&server->loop) == 0);
+    wake_finish(&server->engine_wake);
     acl_destroy(server->acl);
     scripting_destroy(server->scripting);
     slowlog_destroy(server->slowlog);

@@ -16,6 +16,7 @@
 #include "server/interest.h"
 #include "server/log.h"
 #include "server/stats.h"
+#include "server/wake.h"
 
 #define LARDER_VERSION "0.1.0"
 #define LARDER_REDIS_VERSION "7.2.4" /* what clients compare against */
@@ -35,7 +36,7 @@ struct listener;     /* listen.h */
 
 struct server {
     uv_loop_t loop;
-    uv_async_t engine_wake;
+    struct wake engine_wake; /* by disk threads */
     uv_check_t turn;
     uv_idle_t spin; /* active while there is more to do at once */
     uv_timer_t cron;

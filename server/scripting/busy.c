@@ -166,7 +166,7 @@ void busy_end(struct script_run *run)
     conn_update_reading(conn);
     if (server->wake_missed) {
         server->wake_missed = false;
-        uv_async_send(&server->engine_wake);
+        wake_signal(&server->engine_wake);
     }
 }
 

@@ -38,7 +38,7 @@ struct dry_workers;
 
 /* Starts `reader_count` readers and one writer. `wake(context)` is called
  * from any worker thread when the completed list turns non-empty; it must
- * only signal the engine thread (uv_async_send). `store` stays the caller's
+ * only signal the engine thread. `store` stays the caller's
  * and must outlive the workers. */
 struct dry_workers *dry_workers_create(struct dry_store *store,
     unsigned reader_count, void (*wake)(void *context), void *context);

@@ -183,11 +183,6 @@ READER_KEYS, READER_VALUE = 1000, 64
 WRITERS = [(1, 16), (1, 1), (16, 16)]
 
 
-# Both clients share a core. A writer that uses all of it would keep the reader
-# waiting for its turn of some 3 ms, which says nothing of the server.
-GIVES_WAY = ["chrt", "--idle", "0"]
-
-
 def reader_p99(server):
     """Paced, so that the latency is the server's and not that of a queue."""
     options = dict(clients=1, pause_us=200, keys=READER_KEYS, value_size=READER_VALUE)
@@ -197,7 +192,6 @@ def reader_p99(server):
 def reader_p99_beside(server, clients, depth, rates):
     writer = start_load(
         server,
-        *GIVES_WAY,
         letter="w",
         clients=clients,
         pipeline=depth,

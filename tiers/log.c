@@ -430,10 +430,13 @@ static bool commit_group(struct engine *engine)
     if (engine->options.durability != ENGINE_ALWAYS && !through) {
         return false;
     }
-    if ((has_writes(log) || through) && log->sealed == NULL &&
-        !group_gathers(
-            &log->group, engine->sync_waiters.count, engine_mono_us())) {
-        group_begin(&log->group, engine->sync_waiters.count, engine_mono_us());
+    if ((!has_writes(log) && !through) || log->sealed != NULL) {
+        return true;
+    }
+    size_t waiting = engine->sync_waiters.count;
+    uint64_t now_us = engine_mono_us();
+    if (!group_gathers(&log->group, waiting, now_us)) {
+        group_begin(&log->group, waiting, now_us);
         log_cut(engine);
         log_seal(engine, true, 0);
     }

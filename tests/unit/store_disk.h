@@ -8,6 +8,7 @@
 #ifndef LARDER_TESTS_UNIT_STORE_DISK_H
 #define LARDER_TESTS_UNIT_STORE_DISK_H
 
+#include "tests/unit/stand_in.h"
 #include "tests/unit/store_fixture.h"
 #include "tiers/dry/lmdb_page.h"
 
@@ -15,7 +16,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
 enum {
@@ -156,17 +156,7 @@ static inline unsigned some_percent(void)
     return percents[below(5)];
 }
 
-/* These take the place of libc's for the LMDB library too, under the names
- * that it and the store were linked with. */
-ssize_t disk_pwrite(
-    int fd, const void *data, size_t size, off_t offset) __asm__("pwrite");
-ssize_t disk_pwrite64(
-    int fd, const void *data, size_t size, off_t offset) __asm__("pwrite64");
-ssize_t disk_writev(int fd, const struct iovec *parts, int count) __asm__(
-    "writev");
-int disk_fdatasync(int fd) __asm__("fdatasync");
-
-ssize_t disk_pwrite(int fd, const void *data, size_t size, off_t offset)
+ssize_t stand_in_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
     bool ours = is_data(fd);
     if (ours &&
@@ -180,12 +170,7 @@ ssize_t disk_pwrite(int fd, const void *data, size_t size, off_t offset)
     return done;
 }
 
-ssize_t disk_pwrite64(int fd, const void *data, size_t size, off_t offset)
-{
-    return disk_pwrite(fd, data, size, offset);
-}
-
-ssize_t disk_writev(int fd, const struct iovec *parts, int count)
+ssize_t stand_in_writev(int fd, const struct iovec *parts, int count)
 {
     bool ours = is_data(fd);
     if (ours && fails(false)) {
@@ -199,7 +184,7 @@ ssize_t disk_writev(int fd, const struct iovec *parts, int count)
     return done;
 }
 
-int disk_fdatasync(int fd)
+int stand_in_fdatasync(int fd)
 {
     struct stat status;
     if (!is_data(fd)) {

@@ -1,12 +1,12 @@
 /* Full disks, size limits and failing system calls. A failed batch leaves
  * nothing, may be given again, and what frees room always works. */
+#include "tests/unit/stand_in.h"
 #include "tests/unit/store_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 enum { MIB = 1 << 20 };
 
@@ -174,32 +174,17 @@ static bool fails(void)
     return true;
 }
 
-/* These take the place of libc's for the LMDB library too, under the names
- * that it and the store were linked with. */
-ssize_t failing_pwrite(
-    int fd, const void *data, size_t size, off_t offset) __asm__("pwrite");
-ssize_t failing_pwrite64(
-    int fd, const void *data, size_t size, off_t offset) __asm__("pwrite64");
-ssize_t failing_writev(int fd, const struct iovec *parts, int count) __asm__(
-    "writev");
-int failing_fdatasync(int fd) __asm__("fdatasync");
-
-ssize_t failing_pwrite(int fd, const void *data, size_t size, off_t offset)
+ssize_t stand_in_pwrite(int fd, const void *data, size_t size, off_t offset)
 {
     return fails() ? -1 : syscall(SYS_pwrite64, fd, data, size, offset);
 }
 
-ssize_t failing_pwrite64(int fd, const void *data, size_t size, off_t offset)
-{
-    return failing_pwrite(fd, data, size, offset);
-}
-
-ssize_t failing_writev(int fd, const struct iovec *parts, int count)
+ssize_t stand_in_writev(int fd, const struct iovec *parts, int count)
 {
     return fails() ? -1 : syscall(SYS_writev, fd, parts, count);
 }
 
-int failing_fdatasync(int fd)
+int stand_in_fdatasync(int fd)
 {
     return fails() ? -1 : (int)syscall(SYS_fdatasync, fd);
 }

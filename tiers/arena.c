@@ -5,8 +5,10 @@
 
 #define NO_SLOT UINT16_MAX
 /* Vacant slabs that keep their memory, so that a workload at a slab's edge
- * does not pay a system call each time. */
+ * does not pay a system call each time: so many, and this part of all, because
+ * what a commit lets go at once is soon filled again. */
 #define WARM_SLABS 16
+#define WARM_PART 64
 /* Slabs looked at in search of a sparse one. */
 #define SPARSE_LOOK 64
 
@@ -232,6 +234,13 @@ uint32_t arena_alloc(struct arena *arena, size_t size)
     return arena_ref(arena, slot);
 }
 
+static bool may_stay_warm(const struct arena *arena)
+{
+    return arena->warm_count < WARM_SLABS ||
+           arena->warm_count <
+               arena->committed_bytes / ARENA_SLAB_BYTES / WARM_PART;
+}
+
 /* The slab has no slot in use: forget its class, and give its memory back
  * unless few vacant slabs are warm. */
 static void slab_retire(struct arena *arena, uint32_t number)
@@ -243,7 +252,7 @@ static void slab_retire(struct arena *arena, uint32_t number)
         list_remove(arena, &arena->partial[slab->size_class], number);
     }
     slab->size_class = 0; /* warm: no class until taken, and no run */
-    if (arena->warm_count < WARM_SLABS) {
+    if (may_stay_warm(arena)) {
         arena->warm_count++;
         list_push(arena, &arena->warm, number);
         return;

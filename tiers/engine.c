@@ -210,24 +210,32 @@ static void flush_reads(struct engine *engine)
 
 /* What the engine's duties may take at a time: as long as the input before them
  * took, within these limits. */
-#define TURN_MIN_US 250
+#define TURN_MIN_US 50
 #define TURN_MAX_US 1000
+/* At `hz`, also where nothing comes in. */
+#define CRON_MIN_US 250
+
+void engine_begin_round(struct engine *engine)
+{
+    engine->round_us = engine_mono_us();
+}
 
 /* A loop that is busy with small requests answers them soon, one that serves
  * many at a time keeps up with what they write. */
-static void begin_duties(struct engine *engine, int64_t now_ms)
+static void begin_duties(
+    struct engine *engine, int64_t now_ms, uint64_t least_us)
 {
     uint64_t now_us = engine_mono_us();
-    uint64_t slice_us = now_us - engine->turned_us;
+    uint64_t slice_us = engine->round_us == 0 ? 0 : now_us - engine->round_us;
     slice_us = slice_us < TURN_MAX_US ? slice_us : TURN_MAX_US;
-    slice_us = slice_us > TURN_MIN_US ? slice_us : TURN_MIN_US;
+    slice_us = slice_us > least_us ? slice_us : least_us;
     engine->now_ms = now_ms;
     engine->deadline_us = now_us + slice_us;
 }
 
 void engine_collect(struct engine *engine, int64_t now_ms)
 {
-    begin_duties(engine, now_ms);
+    begin_duties(engine, now_ms, TURN_MIN_US);
     if (engine->log.workers != NULL) {
         dry_workers_collect(engine->log.workers);
     }
@@ -255,7 +263,7 @@ static bool clear_turn(struct engine *engine, uint64_t deadline_us)
 
 bool engine_turn(struct engine *engine, int64_t now_ms)
 {
-    begin_duties(engine, now_ms);
+    begin_duties(engine, now_ms, TURN_MIN_US);
     uint64_t deadline_us = engine->deadline_us;
     if (engine->expiring) {
         engine->expiring = expire_turn(
@@ -276,7 +284,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     bool warming = warm_turn(engine, deadline_us);
     memory_turn(engine);
     flush_reads(engine);
-    engine->turned_us = engine_mono_us();
+    engine->round_us = 0;
     bool sinking = memory_pressing(engine) && log_has_room(engine) &&
                    engine->room_waiters.first != NULL &&
                    memory_can_sink(engine);
@@ -289,7 +297,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
 
 bool engine_cron(struct engine *engine, int64_t now_ms)
 {
-    begin_duties(engine, now_ms);
+    begin_duties(engine, now_ms, CRON_MIN_US);
     uint64_t deadline_us = engine->deadline_us;
     engine->expiring = expire_turn(engine, deadline_us);
     memory_cron(engine);

@@ -87,12 +87,15 @@ struct engine_load_progress engine_load_progress(const struct engine *engine);
 
 /* ---- the loop's duties ---- */
 
+/* Input begins to come, after none since the last engine_turn: the duties may
+ * take as long as it does. */
+void engine_begin_round(struct engine *engine);
 /* Handles finished disk work: installs fetched values, advances commits,
  * runs waiters. */
 void engine_collect(struct engine *engine, int64_t now_ms);
-/* After each round of input: makes room, cuts batches. Slices of 1 ms, but a
- * cut is whole, however much was written since the last. Returns true when
- * there is more to do at once (call again soon). */
+/* After each round of input: makes room, cuts batches. Slices of at most 1 ms,
+ * but a cut is whole, however much was written since the last. Returns true
+ * when there is more to do at once (call again soon). */
 bool engine_turn(struct engine *engine, int64_t now_ms);
 /* Periodic duties: expiry (every 100 ms at least), dead marks, reclaim. True:
  * engine_turn has more to do at once. */

@@ -142,7 +142,7 @@ struct engine {
     struct engine_options options;
     int64_t now_ms;       /* of the current call */
     uint64_t deadline_us; /* of the duties of the current call */
-    uint64_t turned_us;   /* when the last of the loop's turns ended */
+    uint64_t round_us;    /* when the input since the last turn began; or 0 */
     struct value_limits limits;
     bool uses_ignored;
     bool held;        /* in the middle of a command: nothing is cut */

@@ -71,19 +71,18 @@ static uint64_t append(struct engine *engine, const struct record *record,
     struct batch_row *row = batch_add_row(batch, take_id(engine));
     row->hash = hash;
     row->keyspace = record->keyspace;
-    row->header_at = batch->size;
     row->header_size = record_row_bytes(record);
-    record_write(record, batch_room(batch, row->header_size));
+    row->header = batch_room(batch, row->header_size);
+    record_write(record, row->header);
     if (!record_is_inline(record->payload.size)) {
         row->payload_size = record->payload.size;
         if (blob != NULL && record->payload.size > COPY_MAX_BYTES) {
             row->blob = blob_ref(blob);
             batch->blob_bytes += record->payload.size;
         } else {
-            row->payload_at = batch->size;
             check(record->payload.data != NULL);
-            memcpy(batch_room(batch, record->payload.size),
-                record->payload.data, record->payload.size);
+            row->payload = batch_room(batch, record->payload.size);
+            memcpy(row->payload, record->payload.data, record->payload.size);
         }
     }
     log->total_records++;
@@ -199,10 +198,9 @@ static void append_marks(struct engine *engine)
             (unsigned)(left < RECORD_MARKS_MAX ? left : RECORD_MARKS_MAX);
         struct batch *batch = open_batch(engine);
         struct batch_row *row = batch_add_row(batch, take_id(engine));
-        row->header_at = batch->size;
         row->header_size = record_marks_bytes(count);
-        record_write_marks(
-            log->marks + done, count, batch_room(batch, row->header_size));
+        row->header = batch_room(batch, row->header_size);
+        record_write_marks(log->marks + done, count, row->header);
         done += count;
         log->total_records++;
         log_count_row(log, row, row->header_size);
@@ -264,11 +262,10 @@ static void resolve_records(struct batch *batch)
         const struct batch_row *row = &batch->rows[i];
         records[i] = (struct dry_record){
             .id = row->id,
-            .header = bytes_of(batch->data + row->header_at, row->header_size),
+            .header = bytes_of(row->header, row->header_size),
             .payload = row->blob != NULL
                            ? bytes_of(row->blob->data, row->payload_size)
-                           : bytes_of(batch->data + row->payload_at,
-                                 row->payload_size),
+                           : bytes_of(row->payload, row->payload_size),
         };
     }
     batch->job.batch.records = records;
@@ -297,7 +294,7 @@ static void apply_next(struct engine *engine)
         return;
     }
     log->applying = true;
-    batch->job.kind = DRY_JOB_APPLY;
+    batch_prepare(batch);
     batch->job.call = log_encode_snapshots;
     batch->job.done = on_applied;
     dry_workers_submit(log->workers, &batch->job);
@@ -487,8 +484,12 @@ static bool works(const struct log *log)
 
 static bool waits(const struct engine *engine)
 {
-    return engine->log.sealed_bytes >= SEALED_MAX_BYTES ||
-           reclaim_behind(engine);
+    const struct log *log = &engine->log;
+    uint64_t bytes = log->sealed_bytes;
+    if (batch_is_written(log->sealed)) {
+        bytes -= log->sealed->size + log->sealed->blob_bytes;
+    }
+    return bytes >= SEALED_MAX_BYTES || reclaim_behind(engine);
 }
 
 bool log_has_room(const struct engine *engine)

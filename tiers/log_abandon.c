@@ -58,8 +58,7 @@ static void abandon_rows(struct engine *engine, const struct batch *batch)
         engine->log.total_records--;
         engine->log.total_bytes -= row->total_bytes;
         if (row->keyspace == 0) {
-            abandon_marks(engine,
-                bytes_of(batch->data + row->header_at, row->header_size));
+            abandon_marks(engine, bytes_of(row->header, row->header_size));
         } else {
             abandon_record(engine, row);
         }

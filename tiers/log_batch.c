@@ -8,11 +8,24 @@
 #define SPARE_BATCHES 2
 #define SPARE_PART 32
 
+/* A block, with what stands before its bytes. */
+#define BLOCK_BYTES ((size_t)128 * 1024)
+
+static void drop_block(struct batch *batch, struct batch_block **link)
+{
+    struct batch_block *block = *link;
+    *link = block->next;
+    batch->capacity -= block->size;
+    free(block);
+}
+
 static void batch_destroy(struct batch *batch)
 {
+    while (batch->blocks != NULL) {
+        drop_block(batch, &batch->blocks);
+    }
     free(batch->rows);
     free(batch->records);
-    free(batch->data);
     free(batch);
 }
 
@@ -26,7 +39,8 @@ static void batch_empty(struct batch *batch)
     free(batch->keyspaces);
     free(batch->system);
     *batch = (struct batch){
-        .data = batch->data,
+        .blocks = batch->blocks,
+        .filling = batch->blocks,
         .capacity = batch->capacity,
         .rows = batch->rows,
         .row_capacity = batch->row_capacity,
@@ -51,18 +65,43 @@ struct batch *batch_new(struct engine *engine)
     return batch;
 }
 
+static void on_written(void *context)
+{
+    struct batch *batch = context;
+    const struct engine_options *options = &batch->engine->options;
+    atomic_store(&batch->written, true);
+    options->wake(options->context);
+}
+
+void batch_prepare(struct batch *batch)
+{
+    atomic_store(&batch->written, false);
+    batch->job.kind = DRY_JOB_APPLY;
+    batch->job.batch.written = on_written;
+    batch->job.batch.context = batch;
+}
+
+bool batch_is_written(const struct batch *batch)
+{
+    return batch != NULL && atomic_load(&batch->written);
+}
+
 void batch_free(struct batch *batch)
 {
     struct engine *engine = batch->engine;
     struct batch_pool *pool = &engine->log.spare;
     uint64_t limit = engine->options.maxmemory_bytes;
-    batch_empty(batch);
-    if (engine->log.closing || pool->count == SPARE_BATCHES ||
-        batch->capacity > limit / SPARE_PART ||
-        memory_used(engine) + batch->capacity > limit) {
+    if (engine->log.closing || pool->count == SPARE_BATCHES) {
+        batch_empty(batch);
         batch_destroy(batch);
         return;
     }
+    while (batch->blocks != NULL &&
+           (batch->capacity > limit / SPARE_PART ||
+               memory_used(engine) + batch->capacity > limit)) {
+        drop_block(batch, &batch->blocks);
+    }
+    batch_empty(batch);
     batch->next = pool->first;
     pool->first = batch;
     pool->count++;
@@ -90,17 +129,32 @@ struct dry_record *batch_records(struct batch *batch)
     return batch->records;
 }
 
+/* To the empty block behind the one being filled, or a new one there. */
+static void next_block(struct batch *batch, size_t size)
+{
+    struct batch_block **link =
+        batch->filling == NULL ? &batch->blocks : &batch->filling->next;
+    size_t common = BLOCK_BYTES - sizeof(struct batch_block);
+    if (*link == NULL || (*link)->size < size) {
+        size_t block_size = size < common ? common : size;
+        struct batch_block *block = xmalloc(sizeof(*block) + block_size);
+        block->next = *link;
+        block->size = block_size;
+        batch->capacity += block_size;
+        *link = block;
+    }
+    batch->filling = *link;
+    batch->filled = 0;
+}
+
 char *batch_room(struct batch *batch, size_t size)
 {
-    if (batch->size + size > batch->capacity) {
-        size_t capacity = batch->capacity == 0 ? 64 * 1024 : batch->capacity;
-        while (capacity < batch->size + size) {
-            capacity *= 2;
-        }
-        batch->data = xrealloc(batch->data, capacity);
-        batch->capacity = capacity;
+    while (
+        batch->filling == NULL || batch->filling->size - batch->filled < size) {
+        next_block(batch, size);
     }
-    char *room = batch->data + batch->size;
+    char *room = batch->filling->bytes + batch->filled;
+    batch->filled += size;
     batch->size += size;
     return room;
 }

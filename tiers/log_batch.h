@@ -3,6 +3,8 @@
 #ifndef LARDER_TIERS_LOG_BATCH_H
 #define LARDER_TIERS_LOG_BATCH_H
 
+#include <stdatomic.h>
+
 #include "tiers/dry/workers.h"
 #include "tiers/entry.h"
 #include "tiers/namespace_internal.h"
@@ -16,12 +18,12 @@ struct value;
 struct batch_row {
     uint64_t id;
     uint64_t hash;
-    uint64_t old_id;    /* of a record that is moved, else 0 */
-    uint32_t keyspace;  /* 0: a marks row */
-    size_t total_bytes; /* what it adds to the log's */
-    size_t header_at, header_size;
-    size_t payload_at, payload_size; /* in data, unless blob is set */
-    struct blob *blob;               /* one reference held */
+    uint64_t old_id;        /* of a record that is moved, else 0 */
+    uint32_t keyspace;      /* 0: a marks row */
+    size_t total_bytes;     /* what it adds to the log's */
+    char *header, *payload; /* in blocks; no payload: inline, or in `blob` */
+    size_t header_size, payload_size;
+    struct blob *blob; /* one reference held */
     /* A large live value: the writer encodes it, which makes `encoded`. */
     struct value *snapshot;
     enum codec snapshot_codec; /* how its record is to be packed */
@@ -29,14 +31,23 @@ struct batch_row {
     char *encoded; /* malloc'd, `payload_size` bytes */
 };
 
+/* Bytes never move, because copying megabytes would hold the loop up. */
+struct batch_block {
+    struct batch_block *next;
+    size_t size;
+    char bytes[];
+};
+
 struct batch {
     struct dry_job job; /* first: done() finds the batch by it */
     struct engine *engine;
     struct batch *next;
     uint64_t sequence;
+    atomic_bool written; /* being applied, and only the disk is waited for */
     uint64_t cut; /* of the cuts, the last one that went before or with it */
-    char *data;
-    size_t size, capacity;
+    struct batch_block *blocks, *filling; /* those behind it are empty */
+    size_t filled;                        /* of the block being filled */
+    size_t size, capacity;                /* in all blocks: used, and there */
     size_t blob_bytes;
     struct batch_row *rows;
     size_t row_count, row_capacity;
@@ -51,7 +62,7 @@ struct batch {
 
 /* Batches follow one another as fast as the writer takes them, and new memory
  * comes from the kernel page by page: a few that are done stay to be filled
- * again. */
+ * again, with as many blocks as there is room for. */
 struct batch_pool {
     struct batch *first; /* by `next` */
     unsigned count;
@@ -64,10 +75,16 @@ struct batch *batch_new(struct engine *engine);
 /* Gives up what it holds; itself it may go to log.spare. */
 void batch_free(struct batch *batch);
 void batch_pool_clear(struct batch_pool *pool);
-/* Room for `size` more bytes in its data; good until the next call. */
+/* Room for `size` more bytes in a row, as long as the batch is there. */
 char *batch_room(struct batch *batch, size_t size);
 /* A row more, zeroed but for its id; good until the next call. */
 struct batch_row *batch_add_row(struct batch *batch, uint64_t id);
+/* Makes its job an apply that says `written` and wakes the engine then: who
+ * waits for a disk that is behind need not wait for the flush as well, and the
+ * core has something to do meanwhile. */
+void batch_prepare(struct batch *batch);
+/* Of a batch that is being applied; NULL is none. */
+bool batch_is_written(const struct batch *batch);
 /* Room for one record a row; the batch keeps it. */
 struct dry_record *batch_records(struct batch *batch);
 

@@ -80,9 +80,8 @@ void log_encode_snapshots(struct dry_job *job, struct dry_store *store)
     for (size_t i = 0; i < batch->row_count; i++) {
         struct batch_row *row = &batch->rows[i];
         if (row->snapshot != NULL && row->encoded == NULL) {
-            char *header = batch->data + row->header_at;
             row->encoded = encode_snapshot(
-                batch->engine->packer, row, header, &row->payload_size);
+                batch->engine->packer, row, row->header, &row->payload_size);
         }
         if (row->snapshot != NULL) {
             batch->records[i].payload =

@@ -11,8 +11,8 @@
 
 #include "tiers/engine_internal.h"
 
-#define ROUND_ROWS 4096
-#define ROUND_BYTES ((size_t)4 * 1024 * 1024)
+#define ROUND_ROWS 8192
+#define ROUND_BYTES ((size_t)8 * 1024 * 1024)
 /* What a round may append to a disk that is full, or was: what it takes out can
  * be used two commits later, and deletions need room until then. */
 #define FULL_ROUND_BYTES ((size_t)256 * 1024)
@@ -23,7 +23,7 @@
 /* ... and at least this much is dead. */
 #define WASTE_MIN_BYTES ((uint64_t)32 * 1024 * 1024)
 /* The clock is looked at every so many rows. */
-#define CLOCK_ROWS 16
+#define CLOCK_ROWS 4
 
 struct reclaim_row {
     struct dry_read read; /* of a live one: header and payload */
@@ -293,9 +293,14 @@ static bool wasteful(const struct engine *engine)
 bool reclaim_behind(const struct engine *engine)
 {
     const struct log *log = &engine->log;
+    uint64_t bytes = log->total_bytes;
+    if (batch_is_written(log->sealed) &&
+        log->sealed->job.batch.keep_from != 0) {
+        bytes -= log->removing_bytes;
+    }
     return (engine->reclaim != NULL || log->removing) &&
-           log->total_bytes > log->live_bytes + 2 * WASTE_MIN_BYTES &&
-           log->total_bytes > log->live_bytes / 16 * BEHIND_16THS;
+           bytes > log->live_bytes + 2 * WASTE_MIN_BYTES &&
+           bytes > log->live_bytes / 16 * BEHIND_16THS;
 }
 
 void reclaim_cron(struct engine *engine)
@@ -310,7 +315,9 @@ void reclaim_cron(struct engine *engine)
     if (log->failures > 0 && !log->full) {
         return;
     }
-    struct reclaim *reclaim = xcalloc(1, sizeof *reclaim);
+    struct reclaim *reclaim = xmalloc(sizeof *reclaim);
+    /* The rows are many, and filled in as they are listed. */
+    memset(reclaim, 0, offsetof(struct reclaim, rows));
     reclaim->engine = engine;
     reclaim->small = log->full || log->stats.tight;
     reclaim->from = from;

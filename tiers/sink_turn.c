@@ -11,7 +11,7 @@
 #define HOT_SHARE_16THS 12
 /* Entries that sink between two looks at the clock, which costs as much as one
  * of them. */
-#define CLOCK_STEPS 16
+#define CLOCK_STEPS 4
 
 static struct index_slot slot_of(
     struct shelf *shelf, uint32_t ref, uint64_t *hash)

@@ -198,10 +198,10 @@ static inline void world_start_reclaim(struct world *world)
     const struct log *log = &world->engine->log;
     world->engine->options.dry_maxsize_bytes = 16;
     engine_cron(world->engine, world->now_ms);
-    for (unsigned i = 0; i < 50 && !log->removing; i++) {
-        dry_workers_wait(log->workers, 50);
+    for (unsigned i = 0; i < 1000 && !log->removing; i++) {
+        dry_workers_wait(log->workers, 5);
         engine_collect(world->engine, world->now_ms);
-        world->now_ms += 100;
+        world->now_ms += 10;
         engine_cron(world->engine, world->now_ms);
     }
     assert_true(log->removing);

@@ -60,7 +60,7 @@ static void moves_refused_before_others(void **state)
  * taken back, the second is of no use. */
 static void rounds_taken_back_together(void **state)
 {
-    enum { KEYS = 7000 };
+    enum { KEYS = 14000 };
     struct world *world = *state;
     char key[20];
     put_many(world, KEYS);
@@ -86,7 +86,7 @@ static void rounds_taken_back_together(void **state)
     assert_int_equal(db_size(world_db(world, 0)), KEYS / 2);
     expect_absent(world, 0, "key:0");
     expect_text(world, 0, "key:1", "v");
-    expect_text(world, 0, "key:6999", "v");
+    expect_text(world, 0, "key:13999", "v");
 }
 
 /* In the middle of a command nothing is moved. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tiers/dry/give_way.h"
+
 /* Both commits' pages of one height in a tree, none of them in both. */
 struct level {
     struct page_list before, now;
@@ -145,6 +147,7 @@ static bool add_list_below(struct finder *finder, const struct page_list *list,
     struct page *page = xmalloc(PAGE_BYTES);
     bool good = true;
     for (size_t i = 0; good && i < list->count; i++) {
+        give_way(i, GIVE_WAY_PAGES);
         good = load(finder, list->numbers[i],
             height > 1 ? PAGE_BRANCH : PAGE_LEAF, page);
         if (good && height > 1) {

@@ -166,13 +166,20 @@ int lmdb_env_count(struct lmdb *store)
     return rc;
 }
 
-int lmdb_env_commit(struct lmdb *store, MDB_txn *txn)
+int lmdb_env_commit(
+    struct lmdb *store, MDB_txn *txn, const struct dry_batch_view *batch)
 {
     uint64_t transaction = mdb_txn_id(txn);
     check(store->unsure == 0); /* or there were two to take back */
     int rc = mdb_txn_commit(txn);
     if (rc == MDB_SUCCESS) {
         rc = seal_commit(store->fd, transaction);
+    }
+    if (rc == 0 && batch != NULL && batch->written != NULL) {
+        batch->written(batch->context);
+    }
+    if (rc == 0) {
+        rc = seal_flush(store->fd);
     }
     if (rc != 0) {
         store->unsure = transaction; /* what of it is in the file */
@@ -247,7 +254,7 @@ static int open_databases(struct lmdb *store)
         mdb_txn_abort(txn);
         return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
     }
-    return fresh ? lmdb_env_commit(store, txn) : mdb_txn_commit(txn);
+    return fresh ? lmdb_env_commit(store, txn, NULL) : mdb_txn_commit(txn);
 }
 
 /* With both flushes of LMDB's own. */

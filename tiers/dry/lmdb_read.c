@@ -6,6 +6,7 @@
  * out of the map: a page that nobody has mapped costs no fault when it comes,
  * no flush of address translations when the kernel takes it back for another,
  * and many can be asked for at once. */
+#include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
 #include "tiers/dry/ring.h"
@@ -188,6 +189,7 @@ static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
     mdb_env_info(store->env, &info);
     rows.page_count = info.me_last_pgno + 1;
     for (size_t i = 0; i < count; i++) {
+        give_way(i, GIVE_WAY_ROWS);
         struct iovec part = {pages + i * LMDB_PAGE_BYTES, LMDB_PAGE_BYTES};
         items[i].code = find_leaf(&rows, items[i].read->id, &items[i].leaf);
         if (items[i].code == MDB_SUCCESS) {
@@ -250,6 +252,7 @@ static int read_payloads(
         return rc;
     }
     for (size_t i = 0; i < count; i++) {
+        give_way(i, GIVE_WAY_ROWS);
         if (items[i].code == MDB_SUCCESS) {
             rc = plan_payload(plan, chunks, &items[i]);
             items[i].code = rc != MDB_SUCCESS ? rc : items[i].code;

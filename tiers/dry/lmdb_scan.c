@@ -1,5 +1,6 @@
 /* The scan of all rows at start. It walks the tree in the map by itself: LMDB
  * would trust pages that nobody has looked at yet, and reads ahead badly. */
+#include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
 
@@ -127,6 +128,7 @@ static int scan_tree(struct scan *scan, uint64_t number, unsigned depth)
             read_ahead(scan, page, i);
             asked = i + AHEAD_PAGES;
         }
+        give_way(i, GIVE_WAY_PAGES);
         rc = scan_tree(scan, page_child(page_node(page, i)), depth - 1);
     }
     return rc;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_changes.h"
 
 enum {
@@ -54,7 +55,7 @@ static int write_all(int fd, const void *data, size_t size, off_t at)
     return 0;
 }
 
-static int flush(int fd)
+int seal_flush(int fd)
 {
     return fdatasync(fd) == 0 ? 0 : errno;
 }
@@ -115,9 +116,10 @@ static enum changes_result sum_pages(
 {
     char *run = xmalloc((size_t)RUN_PAGES * PAGE_BYTES);
     enum changes_result result = CHANGES_FOUND;
-    size_t length;
+    size_t length, runs = 0;
     for (size_t i = 0; result == CHANGES_FOUND && i < list->count;
          i += length) {
+        give_way(runs++, GIVE_WAY_PAGES);
         length = run_length(list, i);
         ssize_t size = (ssize_t)(length * PAGE_BYTES);
         ssize_t got = pread(
@@ -188,8 +190,7 @@ int seal_commit(int fd, uint64_t transaction)
     if (pair.metas[pair.last].transaction != transaction) {
         return 0;
     }
-    rc = seal_pair(fd, &pair);
-    return rc == 0 ? flush(fd) : rc;
+    return seal_pair(fd, &pair);
 }
 
 /* ---- settled ---- */
@@ -232,7 +233,7 @@ static int rewrite_last(int fd, const struct pair *pair)
     for (unsigned which = 0; rc == 0 && which < 2; which++) {
         rc = write_meta(fd, which, pair->pages[which]);
     }
-    return rc == 0 ? flush(fd) : rc;
+    return rc == 0 ? seal_flush(fd) : rc;
 }
 
 static bool is_settled(const struct pair *pair)
@@ -244,14 +245,14 @@ static int settle(int fd, const struct pair *pair)
 {
     int rc = write_seal(fd, pair, pair->last, 0, true);
     if (rc == 0) {
-        rc = flush(fd);
+        rc = seal_flush(fd);
     }
     /* Not before: if only the commit before had a seal, the last one would be
      * taken for torn. */
     if (rc == 0 && !fits(pair, !pair->last)) {
         rc = write_seal(fd, pair, !pair->last, 0, true);
         if (rc == 0) {
-            rc = flush(fd);
+            rc = seal_flush(fd);
         }
     }
     return rc;
@@ -367,7 +368,7 @@ int seal_undo(const char *path, uint64_t transaction)
         rc = write_meta(fd, which, pair.pages[!which]);
     }
     if (rc == 0) {
-        rc = flush(fd);
+        rc = seal_flush(fd);
     }
     close(fd);
     return rc;

@@ -16,9 +16,11 @@
 
 #include "tiers/dry/lmdb_page.h"
 
-/* Seals the commit `transaction`, which has just been written, and flushes the
- * file. A commit that had nothing to write is not there, and needs neither. */
+/* Seals the commit `transaction`, which has just been written; seal_flush is to
+ * follow. A commit that had nothing to write is not there and needs no seal. */
 int seal_commit(int fd, uint64_t transaction);
+/* All that has been written to the file is on disk. */
+int seal_flush(int fd);
 /* *torn is the number of the last commit if its seal does not fit what is
  * there, else 0. EBADMSG: a seal is damaged, and nothing can be said. For a
  * file that nobody has open; one that cannot be opened, or is none of LMDB's,

@@ -105,9 +105,11 @@ int lmdb_env_open(struct lmdb *store);
  * not be on disk before: a program that knows of none would write without. */
 int lmdb_env_upgrade(struct lmdb *store);
 void lmdb_env_close(struct lmdb *store);
-/* Commits and flushes. If that fails, the commit is to be taken back by
- * lmdb_env_heal before anything else is written. Writer thread. */
-int lmdb_env_commit(struct lmdb *store, MDB_txn *txn);
+/* Commits and flushes; with the whole of `batch`, if that is not NULL, whose
+ * `written` is called in between. If that fails, the commit is to be taken back
+ * by lmdb_env_heal before anything else is written. Writer thread. */
+int lmdb_env_commit(
+    struct lmdb *store, MDB_txn *txn, const struct dry_batch_view *batch);
 /* Takes back a commit that failed, of which anything may be in the file, and
  * opens the environment again. Readers wait meanwhile. Nothing may be written
  * before it has succeeded. Writer thread. */

@@ -1,3 +1,4 @@
+#include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_store.h"
 
@@ -50,13 +51,15 @@ static void append_abort(struct append *append)
     append->txn = NULL;
 }
 
-static int append_commit(struct append *append)
+/* `batch`: what is whole with this commit, or NULL. */
+static int append_commit(
+    struct append *append, const struct dry_batch_view *batch)
 {
     MDB_txn *txn = append->txn;
     mdb_cursor_close(append->chunks);
     append->chunks = NULL;
     append->txn = NULL;
-    return lmdb_env_commit(append->store, txn);
+    return lmdb_env_commit(append->store, txn, batch);
 }
 
 static int put_chunk(struct append *append, const char *data, size_t size)
@@ -67,7 +70,7 @@ static int put_chunk(struct append *append, const char *data, size_t size)
     append->next_chunk++;
     append->staged_bytes += LMDB_PAGE_BYTES;
     if (rc == MDB_SUCCESS && append->staged_bytes >= stage_bytes) {
-        rc = append_commit(append);
+        rc = append_commit(append, NULL);
         append->staged = true;
         if (rc == MDB_SUCCESS) {
             rc = append_begin(append);
@@ -124,6 +127,7 @@ static int put_rows(struct append *append)
         MDB_val key = lmdb_val(&record->id, sizeof(record->id));
         MDB_val row =
             lmdb_val(NULL, LMDB_ROW_PREFIX_BYTES + record->header.size);
+        give_way(i, GIVE_WAY_ROWS);
         rc = mdb_cursor_put(rows, &key, &row, MDB_APPEND | MDB_RESERVE);
         if (rc == MDB_SUCCESS) {
             lmdb_row_write(row.mv_data, &append->rows[i]);
@@ -156,12 +160,14 @@ static int trim_below(MDB_txn *txn, MDB_dbi dbi, uint64_t first)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
+    size_t done = 0;
     int rc = mdb_cursor_open(txn, dbi, &cursor);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     while (rc == MDB_SUCCESS && lmdb_number(key) < first) {
+        give_way(done++, GIVE_WAY_ROWS);
         rc = mdb_cursor_del(cursor, 0);
         if (rc == MDB_SUCCESS) {
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -249,6 +255,7 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
         }
         lmdb_row_hint_chunks(window, count);
         for (size_t i = 0; i < count; i++) {
+            give_way(i, GIVE_WAY_PAGES);
             if (!page_value_sane(window[i].data, window[i].size)) {
                 return MDB_CORRUPTED;
             }
@@ -261,8 +268,10 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
 static int inspect_rows(MDB_cursor *rows, uint64_t keep_from)
 {
     MDB_val key, value;
+    size_t done = 0;
     int rc = mdb_cursor_get(rows, &key, &value, MDB_FIRST);
     while (rc == MDB_SUCCESS && lmdb_number(key) < keep_from) {
+        give_way(done++, GIVE_WAY_ROWS);
         if (!page_value_sane(value.mv_data, value.mv_size)) {
             return MDB_CORRUPTED;
         }
@@ -308,6 +317,7 @@ static int append_all(struct append *append)
         rc = trim_right(append->store, append->txn);
     }
     for (size_t i = 0; rc == MDB_SUCCESS && i < batch->record_count; i++) {
+        give_way(i, GIVE_WAY_ROWS);
         rc = put_payload(append, batch->records[i].payload, &append->rows[i]);
     }
     if (rc == MDB_SUCCESS) {
@@ -322,7 +332,7 @@ static int append_all(struct append *append)
     if (rc == MDB_SUCCESS && batch->keep_from > 0) {
         rc = trim_left(append, batch->keep_from);
     }
-    return rc == MDB_SUCCESS ? append_commit(append) : rc;
+    return rc == MDB_SUCCESS ? append_commit(append, batch) : rc;
 }
 
 /* Takes back what a failed batch has left. If that fails too, the next
@@ -342,7 +352,7 @@ static void append_undo(struct append *append)
         if (rc == MDB_SUCCESS) {
             rc = trim_right(store, append->txn);
         }
-        if (rc == MDB_SUCCESS && append_commit(append) == MDB_SUCCESS) {
+        if (rc == MDB_SUCCESS && append_commit(append, NULL) == MDB_SUCCESS) {
             store->trim = false;
             store->undo_from = LMDB_NOTHING_TO_UNDO;
         }

@@ -45,6 +45,10 @@ struct dry_batch_view {
     /* The batch gives room back or soon will (dead marks, reclaim): it may
      * pass the size limit and use the room kept back for a full disk. */
     bool frees;
+    /* Unless NULL: called when all of it has been handed to the disk and only
+     * the wait for that is left, which may fail. Writer's thread. */
+    void (*written)(void *context);
+    void *context;
 };
 
 /* Small named values kept beside the log (format, hash secret, keyspaces).

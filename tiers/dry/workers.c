@@ -4,7 +4,10 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Reads that a reader takes at once at most: the more the cheaper, but all of
  * them arrive when the last one does. */
@@ -174,13 +177,17 @@ static void complete(
     }
 }
 
+/* A tenth of a core that the engine's thread wants all for itself. */
+#define NICE 10
+
 /* Who hands them work goes on: where both share a core, a thread that wakes
  * would take it from the engine's for as long as the scheduler's slice, and
- * requests would wait. Where it is refused all is as it was. */
+ * requests would wait; see give_way.h. Where it is refused all is as it was. */
 static void let_others_finish(void)
 {
     const struct sched_param none = {0};
     (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 
 static void *writer_main(void *argument)

@@ -210,10 +210,12 @@ def reader_p99_beside(server, clients, depth, rates):
 def compare_beside(server, clients, depth):
     alone, beside, rates, found = [], [], [], []
     for _ in range(Settings.rounds):
-        alone.append(reader_p99(server))
         beside.append(reader_p99_beside(server, clients, depth, rates))
         beside.append(reader_p99_beside(server, clients, depth, rates))
-        alone.append(reader_p99(server))
+        for _ in range(2):
+            # Alone means that no space is taken back behind the writer either.
+            server.settle()
+            alone.append(reader_p99(server))
         found.append(sum(beside[-2:]) / sum(alone[-2:]))
     say(
         "  %s, writer of %d x P%d (%.0f/s): p99 us alone %s; beside %s"

@@ -11,10 +11,10 @@
 /* A block, with what stands before its bytes. */
 #define BLOCK_BYTES ((size_t)128 * 1024)
 
-static void drop_block(struct batch *batch, struct batch_block **link)
+static void drop_block(struct batch *batch)
 {
-    struct batch_block *block = *link;
-    *link = block->next;
+    struct batch_block *block = batch->blocks;
+    batch->blocks = block->next;
     batch->capacity -= block->size;
     free(block);
 }
@@ -22,7 +22,7 @@ static void drop_block(struct batch *batch, struct batch_block **link)
 static void batch_destroy(struct batch *batch)
 {
     while (batch->blocks != NULL) {
-        drop_block(batch, &batch->blocks);
+        drop_block(batch);
     }
     free(batch->rows);
     free(batch->records);
@@ -91,17 +91,17 @@ void batch_free(struct batch *batch)
     struct engine *engine = batch->engine;
     struct batch_pool *pool = &engine->log.spare;
     uint64_t limit = engine->options.maxmemory_bytes;
+    batch_empty(batch);
     if (engine->log.closing || pool->count == SPARE_BATCHES) {
-        batch_empty(batch);
         batch_destroy(batch);
         return;
     }
     while (batch->blocks != NULL &&
            (batch->capacity > limit / SPARE_PART ||
                memory_used(engine) + batch->capacity > limit)) {
-        drop_block(batch, &batch->blocks);
+        drop_block(batch);
     }
-    batch_empty(batch);
+    batch->filling = batch->blocks;
     batch->next = pool->first;
     pool->first = batch;
     pool->count++;

@@ -9,8 +9,8 @@
 
 /* Hot keeps at most this many 16ths of the bytes in RAM. */
 #define HOT_SHARE_16THS 12
-/* Entries that sink between two looks at the clock, which costs as much as one
- * of them. */
+/* Entries that sink between two looks at the clock: each may cost some
+ * microseconds, where little is in the processor's cache. */
 #define CLOCK_STEPS 4
 
 static struct index_slot slot_of(

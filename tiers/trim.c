@@ -4,6 +4,8 @@
 
 /* Entries after one command: more than one command adds, mostly. */
 #define COMMAND_STEPS 2
+/* Entries between two looks at the clock. */
+#define CLOCK_STEPS 4
 /* Writers wait for the disk when their namespace is above its limit by more
  * than so many 32nds of it. */
 #define PILE_32NDS 1
@@ -121,7 +123,7 @@ bool trim_turn(struct engine *engine, uint64_t deadline_us)
          namespace != NULL; namespace = namespace->next_over) {
         unsigned steps = 1;
         while (trim_one(engine, namespace)) {
-            if (steps++ % 4 == 0 && engine_mono_us() >= deadline_us) {
+            if (steps++ % CLOCK_STEPS == 0 && engine_mono_us() >= deadline_us) {
                 more = true;
                 break;
             }

@@ -146,8 +146,9 @@ static bool add_list_below(struct finder *finder, const struct page_list *list,
 {
     struct page *page = xmalloc(PAGE_BYTES);
     bool good = true;
+    struct give_way way = {0};
     for (size_t i = 0; good && i < list->count; i++) {
-        give_way(i, GIVE_WAY_PAGES);
+        give_way(&way, GIVE_WAY_PAGES);
         good = load(finder, list->numbers[i],
             height > 1 ? PAGE_BRANCH : PAGE_LEAF, page);
         if (good && height > 1) {

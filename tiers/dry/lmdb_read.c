@@ -188,8 +188,9 @@ static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
     }
     mdb_env_info(store->env, &info);
     rows.page_count = info.me_last_pgno + 1;
+    struct give_way way = {0};
     for (size_t i = 0; i < count; i++) {
-        give_way(i, GIVE_WAY_ROWS);
+        give_way(&way, GIVE_WAY_ROWS);
         struct iovec part = {pages + i * LMDB_PAGE_BYTES, LMDB_PAGE_BYTES};
         items[i].code = find_leaf(&rows, items[i].read->id, &items[i].leaf);
         if (items[i].code == MDB_SUCCESS) {
@@ -247,12 +248,13 @@ static int read_payloads(
     struct plan *plan, MDB_txn *txn, struct item *items, size_t count)
 {
     MDB_cursor *chunks;
+    struct give_way way = {0};
     int rc = mdb_cursor_open(txn, plan->store->payloads, &chunks);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
     for (size_t i = 0; i < count; i++) {
-        give_way(i, GIVE_WAY_ROWS);
+        give_way(&way, GIVE_WAY_ROWS);
         if (items[i].code == MDB_SUCCESS) {
             rc = plan_payload(plan, chunks, &items[i]);
             items[i].code = rc != MDB_SUCCESS ? rc : items[i].code;

@@ -118,6 +118,7 @@ static int scan_tree(struct scan *scan, uint64_t number, unsigned depth)
     const struct page *page = page_at(scan, number, PAGE_BRANCH);
     int rc = page != NULL ? MDB_SUCCESS : MDB_CORRUPTED;
     size_t asked = 0;
+    struct give_way way = {0};
     for (size_t i = 0;
          rc == MDB_SUCCESS && !scan->stopped && i < page_node_count(page);
          i++) {
@@ -128,7 +129,7 @@ static int scan_tree(struct scan *scan, uint64_t number, unsigned depth)
             read_ahead(scan, page, i);
             asked = i + AHEAD_PAGES;
         }
-        give_way(i, GIVE_WAY_PAGES);
+        give_way(&way, GIVE_WAY_PAGES);
         rc = scan_tree(scan, page_child(page_node(page, i)), depth - 1);
     }
     return rc;

@@ -116,10 +116,11 @@ static enum changes_result sum_pages(
 {
     char *run = xmalloc((size_t)RUN_PAGES * PAGE_BYTES);
     enum changes_result result = CHANGES_FOUND;
-    size_t length, runs = 0;
+    size_t length;
+    struct give_way way = {0};
     for (size_t i = 0; result == CHANGES_FOUND && i < list->count;
          i += length) {
-        give_way(runs++, GIVE_WAY_PAGES);
+        give_way(&way, GIVE_WAY_PAGES);
         length = run_length(list, i);
         ssize_t size = (ssize_t)(length * PAGE_BYTES);
         ssize_t got = pread(

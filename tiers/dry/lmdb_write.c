@@ -117,6 +117,7 @@ static int put_payload(
 static int put_rows(struct append *append)
 {
     MDB_cursor *rows;
+    struct give_way way = {0};
     int rc = mdb_cursor_open(append->txn, append->store->headers, &rows);
     if (rc != MDB_SUCCESS) {
         return rc;
@@ -127,7 +128,7 @@ static int put_rows(struct append *append)
         MDB_val key = lmdb_val(&record->id, sizeof(record->id));
         MDB_val row =
             lmdb_val(NULL, LMDB_ROW_PREFIX_BYTES + record->header.size);
-        give_way(i, GIVE_WAY_ROWS);
+        give_way(&way, GIVE_WAY_ROWS);
         rc = mdb_cursor_put(rows, &key, &row, MDB_APPEND | MDB_RESERVE);
         if (rc == MDB_SUCCESS) {
             lmdb_row_write(row.mv_data, &append->rows[i]);
@@ -160,14 +161,14 @@ static int trim_below(MDB_txn *txn, MDB_dbi dbi, uint64_t first)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
-    size_t done = 0;
+    struct give_way way = {0};
     int rc = mdb_cursor_open(txn, dbi, &cursor);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     while (rc == MDB_SUCCESS && lmdb_number(key) < first) {
-        give_way(done++, GIVE_WAY_ROWS);
+        give_way(&way, GIVE_WAY_ROWS);
         rc = mdb_cursor_del(cursor, 0);
         if (rc == MDB_SUCCESS) {
             rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -246,6 +247,7 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
 {
     struct bytes window[LMDB_HINT_CHUNKS];
     MDB_val key, value;
+    struct give_way way = {0};
     int rc = mdb_cursor_get(chunks, &key, &value, MDB_FIRST);
     while (rc == MDB_SUCCESS && lmdb_number(key) < first) {
         size_t count = 0;
@@ -255,7 +257,7 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
         }
         lmdb_row_hint_chunks(window, count);
         for (size_t i = 0; i < count; i++) {
-            give_way(i, GIVE_WAY_PAGES);
+            give_way(&way, GIVE_WAY_PAGES);
             if (!page_value_sane(window[i].data, window[i].size)) {
                 return MDB_CORRUPTED;
             }
@@ -268,10 +270,10 @@ static int inspect_chunks(MDB_cursor *chunks, uint64_t first)
 static int inspect_rows(MDB_cursor *rows, uint64_t keep_from)
 {
     MDB_val key, value;
-    size_t done = 0;
+    struct give_way way = {0};
     int rc = mdb_cursor_get(rows, &key, &value, MDB_FIRST);
     while (rc == MDB_SUCCESS && lmdb_number(key) < keep_from) {
-        give_way(done++, GIVE_WAY_ROWS);
+        give_way(&way, GIVE_WAY_ROWS);
         if (!page_value_sane(value.mv_data, value.mv_size)) {
             return MDB_CORRUPTED;
         }
@@ -312,12 +314,13 @@ static int prepare_trim(struct lmdb *store, uint64_t keep_from)
 static int append_all(struct append *append)
 {
     const struct dry_batch_view *batch = append->batch;
+    struct give_way way = {0};
     int rc = append_begin(append);
     if (rc == MDB_SUCCESS && append->store->trim) {
         rc = trim_right(append->store, append->txn);
     }
     for (size_t i = 0; rc == MDB_SUCCESS && i < batch->record_count; i++) {
-        give_way(i, GIVE_WAY_ROWS);
+        give_way(&way, GIVE_WAY_ROWS);
         rc = put_payload(append, batch->records[i].payload, &append->rows[i]);
     }
     if (rc == MDB_SUCCESS) {

@@ -145,17 +145,19 @@ static void a_clock_set_back_delays_nothing(void **state)
     expect_text(world, 0, "key", "value");
 }
 
-/* What a slow store has not taken yet is bounded. */
-static void a_slow_store_is_waited_for(void **state)
+/* Until another plan ends it. */
+static const struct fault_plan stuck = {.delay_ms = 30000};
+
+/* Makes the values sink that the log has room for, while the store takes
+ * nothing. */
+static void fill_log(struct world *world)
 {
     enum { VALUES = 8, SIZE = 1 << 20 };
-    struct world *world = *state;
     struct engine *engine = world->engine;
     char key[20], *value = calloc(1, SIZE);
     assert_non_null(value);
     world_namespace(world, "", "compression none");
-    struct fault_plan slow = {.delay_ms = 100};
-    fault_plan(engine->log.store, FAULT_APPLY, &slow);
+    fault_plan(engine->log.store, FAULT_APPLY, &stuck);
     for (unsigned i = 0; i < VALUES; i++) {
         assert_true(log_has_room(engine));
         assert_false(log_waits_for_disk(engine));
@@ -166,11 +168,44 @@ static void a_slow_store_is_waited_for(void **state)
     }
     assert_false(log_has_room(engine));
     assert_true(log_waits_for_disk(engine));
+    free(value);
+}
+
+/* What a slow store has not taken yet is bounded. */
+static void a_slow_store_is_waited_for(void **state)
+{
+    struct world *world = *state;
+    struct engine *engine = world->engine;
+    fill_log(world);
+    fault_plan(engine->log.store, FAULT_APPLY, NULL);
     world_settle(world);
     assert_true(log_has_room(engine));
     assert_false(log_waits_for_disk(engine));
-    expect_bytes(world, 0, text("key:3"), bytes_of(value, SIZE));
-    free(value);
+    assert_int_equal(tier_of(world, 0, "key:3"), TIER_DRY);
+}
+
+/* A batch that only waits for the flush makes room, and is no more there than
+ * before. */
+static void a_flush_is_not_waited_for(void **state)
+{
+    struct world *world = *state;
+    struct engine *engine = world->engine;
+    struct dry_store *store = engine->log.store;
+    fill_log(world);
+    uint64_t committed = engine->log.committed_sequence;
+    uint64_t flushes = fault_count(store, FAULT_FLUSH);
+    fault_plan(store, FAULT_FLUSH, &stuck);
+    fault_plan(store, FAULT_APPLY, NULL);
+    while (fault_count(store, FAULT_FLUSH) == flushes) {
+        dry_workers_wait(engine->log.workers, 1);
+    }
+    world_round(world);
+    assert_true(log_has_room(engine));
+    assert_int_equal(engine->log.committed_sequence, committed);
+    assert_int_equal(tier_of(world, 0, "key:3"), TIER_COLD);
+    fault_plan(store, FAULT_FLUSH, NULL);
+    world_settle(world);
+    assert_int_equal(tier_of(world, 0, "key:3"), TIER_DRY);
 }
 
 static void idle_is_when_nothing_waits(void **state)
@@ -431,6 +466,7 @@ int main(void)
         BATCH_TEST(many_rows_are_a_batch),
         BATCH_TEST(a_clock_set_back_delays_nothing),
         BATCH_TEST(a_slow_store_is_waited_for),
+        BATCH_TEST(a_flush_is_not_waited_for),
         BATCH_TEST(idle_is_when_nothing_waits),
         BATCH_TEST(the_sooner_of_two_is_waited_for),
         BATCH_TEST(what_was_not_sealed_is_lost),

@@ -13,7 +13,9 @@ struct fault {
     struct dry_store base;
     struct dry_store *inner;
     pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t planned;
     struct fault_plan plans[FAULT_OPS];
+    unsigned changes[FAULT_OPS]; /* of the plan */
     uint64_t counts[FAULT_OPS];
     struct fault_call trace[TRACE_CALLS];
     size_t traced; /* calls so far; the newest overwrite the oldest */
@@ -33,21 +35,34 @@ static void kill_process(void)
     }
 }
 
+/* Holds a call up until then, or until there is another plan. */
+static void delay(struct fault *fault, enum fault_op op, unsigned delay_ms)
+{
+    unsigned change = fault->changes[op];
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)delay_ms * 1000000;
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    int rc = 0;
+    while (fault->changes[op] == change && rc == 0) {
+        rc = pthread_cond_timedwait(&fault->planned, &fault->lock, &until);
+    }
+}
+
 /* Counts a call and returns what is planned for it, delay done. */
 static struct fault_plan begin(struct fault *fault, enum fault_op op)
 {
     pthread_mutex_lock(&fault->lock);
     uint64_t call = ++fault->counts[op];
     struct fault_plan plan = fault->plans[op];
+    if (plan.delay_ms > 0) {
+        delay(fault, op, plan.delay_ms);
+    }
     pthread_mutex_unlock(&fault->lock);
     bool now = plan.for_ever ? call >= plan.first : call == plan.first;
     if (!now) {
         plan.action = FAULT_NONE;
-    }
-    if (plan.delay_ms > 0) {
-        struct timespec delay = {.tv_sec = plan.delay_ms / 1000,
-            .tv_nsec = (long)(plan.delay_ms % 1000) * 1000000};
-        nanosleep(&delay, NULL);
     }
     if (plan.action == FAULT_KILL_BEFORE) {
         kill_process();
@@ -74,6 +89,7 @@ struct dry_store *fault_wrap(struct dry_store *inner)
     fault->base.ops = &dry_fault_ops;
     fault->inner = inner;
     pthread_mutex_init(&fault->lock, NULL);
+    pthread_cond_init(&fault->planned, NULL);
     return &fault->base;
 }
 
@@ -83,6 +99,8 @@ void fault_plan(
     struct fault *fault = fault_of(store);
     pthread_mutex_lock(&fault->lock);
     fault->plans[op] = plan != NULL ? *plan : (struct fault_plan){.first = 0};
+    fault->changes[op]++;
+    pthread_cond_broadcast(&fault->planned);
     pthread_mutex_unlock(&fault->lock);
 }
 
@@ -130,7 +148,23 @@ static void fault_close(struct dry_store *store)
     struct fault *fault = fault_of(store);
     fault->inner->ops->close(fault->inner);
     pthread_mutex_destroy(&fault->lock);
+    pthread_cond_destroy(&fault->planned);
     free(fault);
+}
+
+/* Between a batch that is applied and who gave it. */
+struct flush {
+    struct fault *fault;
+    const struct dry_batch_view *batch;
+};
+
+static void on_written(void *context)
+{
+    struct flush *flush = context;
+    if (flush->batch->written != NULL) {
+        flush->batch->written(flush->batch->context);
+    }
+    begin(flush->fault, FAULT_FLUSH);
 }
 
 static enum dry_result fault_apply(struct dry_store *store,
@@ -139,11 +173,15 @@ static enum dry_result fault_apply(struct dry_store *store,
     struct fault *fault = fault_of(store);
     struct fault_plan plan = begin(fault, FAULT_APPLY);
     enum dry_result result = plan.result;
+    struct flush flush = {fault, batch};
+    struct dry_batch_view inner = *batch;
+    inner.written = on_written;
+    inner.context = &flush;
     if (plan.action == FAULT_FAIL) {
         snprintf(reason, reason_size, "planned: %s", dry_result_text(result));
     } else {
         result =
-            fault->inner->ops->apply(fault->inner, batch, reason, reason_size);
+            fault->inner->ops->apply(fault->inner, &inner, reason, reason_size);
     }
     return end(fault, &plan, FAULT_APPLY,
         batch->record_count > 0 ? batch->records[0].id : 0, result);

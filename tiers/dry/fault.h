@@ -8,7 +8,14 @@
 
 #include "tiers/dry/store.h"
 
-enum fault_op { FAULT_APPLY, FAULT_READ, FAULT_SCAN, FAULT_SYNC, FAULT_OPS };
+enum fault_op {
+    FAULT_APPLY,
+    FAULT_FLUSH, /* within it, when all is written; cannot FAULT_FAIL */
+    FAULT_READ,
+    FAULT_SCAN,
+    FAULT_SYNC,
+    FAULT_OPS
+};
 
 enum fault_action {
     FAULT_NONE,
@@ -38,7 +45,8 @@ extern const struct dry_ops dry_fault_ops;
 
 /* Wraps an open store, which the wrapper closes when it is closed. */
 struct dry_store *fault_wrap(struct dry_store *inner);
-/* Sets the plan of one operation. `plan` is copied; NULL: none. */
+/* Sets the plan of one operation, which ends the delays of the plan before.
+ * `plan` is copied; NULL: none. */
 void fault_plan(
     struct dry_store *store, enum fault_op op, const struct fault_plan *plan);
 /* Calls of an operation so far, failed ones included. */

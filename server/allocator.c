@@ -1,10 +1,15 @@
 #include "server/allocator.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "protocol/bytes.h"
 
 uint64_t allocator_process_rss(void)
 {
@@ -65,10 +70,25 @@ static void set_decay(const char *what, ssize_t ms)
     mallctl(name, NULL, NULL, &ms, sizeof(ms));
 }
 
-void allocator_start(void)
+/* Threads inherit how nice they are from the one that makes them. The
+ * allocator's own gives pages back for milliseconds at a time: while it shares
+ * a core with the loop, clients would wait for that. */
+#define NICE 10
+
+static void *start_background(void *none)
 {
     bool on = true;
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
     mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+    return none;
+}
+
+void allocator_start(void)
+{
+    pthread_t thread;
+    int rc = pthread_create(&thread, NULL, start_background, NULL);
+    check(rc == 0);
+    pthread_join(thread, NULL);
     set_decay("dirty_decay_ms", DECAY_MS);
     set_decay("muzzy_decay_ms", 0);
 }

@@ -369,7 +369,9 @@ static int apply_once(struct lmdb *store, const struct dry_batch_view *batch)
     append->store = store;
     append->batch = batch;
     append->next_chunk = store->next_chunk;
-    append->rows = xcalloc(batch->record_count + 1, sizeof(*append->rows));
+    /* Not zeroed: of so much memory jemalloc would give the pages back for it,
+     * which holds up the core, and each row is filled. */
+    append->rows = xmalloc((batch->record_count + 1) * sizeof(*append->rows));
     int rc = append_all(append);
     if (rc == MDB_SUCCESS) {
         store->next_chunk = append->next_chunk;

@@ -426,9 +426,10 @@ void log_deadline_turn(struct engine *engine);
  * longer the more there were, and some by chance. */
 int64_t log_retry_ms(
     struct engine *engine, unsigned failures, int64_t limit_ms);
-/* Makes records of a batch's snapshots, packed where that pays, before it is
- * applied. Writer thread; `job` is the batch's. (log_encode.c) */
-void log_encode_snapshots(struct dry_job *job, struct dry_store *store);
+/* Makes a batch's records, and of its snapshots ones that are packed where that
+ * pays, before it is applied. Writer's thread, because thousands of them would
+ * hold clients up; `job` is the batch's. (log_encode.c) */
+void log_make_records(struct dry_job *job, struct dry_store *store);
 /* Once they are in the store, on the engine's thread: they have counted as
  * large as they are in RAM, and now count as they were written. */
 void log_count_encoded(struct batch *batch);

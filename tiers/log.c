@@ -78,6 +78,7 @@ static uint64_t append(struct engine *engine, const struct record *record,
         row->payload_size = record->payload.size;
         if (blob != NULL && record->payload.size > COPY_MAX_BYTES) {
             row->blob = blob_ref(blob);
+            batch->has_outside = true;
             batch->blob_bytes += record->payload.size;
         } else {
             check(record->payload.data != NULL);
@@ -112,6 +113,7 @@ static size_t append_snapshot(struct engine *engine, struct record *record,
     struct batch_row *row = &log->open->rows[log->open->row_count - 1];
     row->snapshot = value_snapshot(live);
     log_count_row(log, row, record_log_bytes(bytes));
+    log->open->has_outside = true;
     log->open->blob_bytes += bytes;
     return bytes;
 }
@@ -255,23 +257,6 @@ void log_cut(struct engine *engine)
 
 /* ---- sealing and applying ---- */
 
-static void resolve_records(struct batch *batch)
-{
-    struct dry_record *records = batch_records(batch);
-    for (size_t i = 0; i < batch->row_count; i++) {
-        const struct batch_row *row = &batch->rows[i];
-        records[i] = (struct dry_record){
-            .id = row->id,
-            .header = bytes_of(row->header, row->header_size),
-            .payload = row->blob != NULL
-                           ? bytes_of(row->blob->data, row->payload_size)
-                           : bytes_of(row->payload, row->payload_size),
-        };
-    }
-    batch->job.batch.records = records;
-    batch->job.batch.record_count = batch->row_count;
-}
-
 static void on_applied(struct dry_job *job);
 
 /* Also when the clock was set back. */
@@ -295,7 +280,7 @@ static void apply_next(struct engine *engine)
     }
     log->applying = true;
     batch_prepare(batch);
-    batch->job.call = log_encode_snapshots;
+    batch->job.call = log_make_records;
     batch->job.done = on_applied;
     dry_workers_submit(log->workers, &batch->job);
 }
@@ -337,7 +322,6 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
     log_attach_system(engine, batch);
     batch->patience = log->patience;
     log->patience = (struct patience){0};
-    resolve_records(batch);
     batch->job.batch.sync = sync || engine->options.durability == ENGINE_ALWAYS;
     if (batch->job.batch.sync) {
         log->syncing_cut = log->cuts;

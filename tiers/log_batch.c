@@ -31,7 +31,7 @@ static void batch_destroy(struct batch *batch)
 
 static void batch_empty(struct batch *batch)
 {
-    for (size_t i = 0; i < batch->row_count; i++) {
+    for (size_t i = 0; batch->has_outside && i < batch->row_count; i++) {
         blob_unref(batch->rows[i].blob);
         engine_drop_value(batch->engine, batch->rows[i].snapshot);
         free(batch->rows[i].encoded);

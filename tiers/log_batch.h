@@ -52,7 +52,8 @@ struct batch {
     struct batch_row *rows;
     size_t row_count, row_capacity;
     bool has_writes;            /* rows that are neither marks nor moved */
-    struct dry_record *records; /* of the rows, once it is sealed */
+    bool has_outside;           /* rows with a blob or a snapshot */
+    struct dry_record *records; /* of the rows; the writer makes them */
     size_t record_capacity;
     struct dry_system_value *system;
     char *keyspaces;
@@ -85,7 +86,7 @@ struct batch_row *batch_add_row(struct batch *batch, uint64_t id);
 void batch_prepare(struct batch *batch);
 /* Of a batch that is being applied; NULL is none. */
 bool batch_is_written(const struct batch *batch);
-/* Room for one record a row; the batch keeps it. */
+/* Room for one record a row; the batch keeps it. Writer's thread. */
 struct dry_record *batch_records(struct batch *batch);
 
 #endif

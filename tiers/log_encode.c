@@ -1,4 +1,4 @@
-/* From live values to the bytes of records. */
+/* From live values and the rows of a batch to the bytes of records. */
 #include <stdlib.h>
 
 #include "tiers/codec.h"
@@ -53,7 +53,7 @@ static char *encode_snapshot(struct packer *packer, const struct batch_row *row,
 void log_count_encoded(struct batch *batch)
 {
     struct engine *engine = batch->engine;
-    for (size_t i = 0; i < batch->row_count; i++) {
+    for (size_t i = 0; batch->has_outside && i < batch->row_count; i++) {
         struct batch_row *row = &batch->rows[i];
         if (row->snapshot == NULL) {
             continue;
@@ -73,19 +73,38 @@ void log_count_encoded(struct batch *batch)
     }
 }
 
-void log_encode_snapshots(struct dry_job *job, struct dry_store *store)
+static void encode_row(struct batch *batch, struct batch_row *row)
+{
+    if (row->snapshot != NULL && row->encoded == NULL) {
+        row->encoded = encode_snapshot(
+            batch->engine->packer, row, row->header, &row->payload_size);
+    }
+}
+
+static struct dry_record record_of(const struct batch_row *row)
+{
+    const char *payload = row->payload;
+    if (row->blob != NULL) {
+        payload = row->blob->data;
+    } else if (row->encoded != NULL) {
+        payload = row->encoded;
+    }
+    return (struct dry_record){
+        .id = row->id,
+        .header = bytes_of(row->header, row->header_size),
+        .payload = bytes_of(payload, row->payload_size),
+    };
+}
+
+void log_make_records(struct dry_job *job, struct dry_store *store)
 {
     struct batch *batch = (struct batch *)job;
+    struct dry_record *records = batch_records(batch);
     (void)store;
     for (size_t i = 0; i < batch->row_count; i++) {
-        struct batch_row *row = &batch->rows[i];
-        if (row->snapshot != NULL && row->encoded == NULL) {
-            row->encoded = encode_snapshot(
-                batch->engine->packer, row, row->header, &row->payload_size);
-        }
-        if (row->snapshot != NULL) {
-            batch->records[i].payload =
-                bytes_of(row->encoded, row->payload_size);
-        }
+        encode_row(batch, &batch->rows[i]);
+        records[i] = record_of(&batch->rows[i]);
     }
+    batch->job.batch.records = records;
+    batch->job.batch.record_count = batch->row_count;
 }

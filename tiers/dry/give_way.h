@@ -42,6 +42,15 @@ static inline uint64_t give_way_clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* The core was offered at `begin_ns` and had back at `end_ns`. */
+static inline void give_way_waited(
+    struct give_way *way, uint64_t begin_ns, uint64_t end_ns)
+{
+    if (end_ns - begin_ns >= GIVE_WAY_LONG_NS) {
+        way->not_before_ns = end_ns + (end_ns - begin_ns);
+    }
+}
+
 /* Disk threads, once a row or page. Who has waited long works for as long
  * before the core is offered again. */
 static inline void give_way(struct give_way *way, size_t every)
@@ -50,13 +59,9 @@ static inline void give_way(struct give_way *way, size_t every)
         return;
     }
     uint64_t begin_ns = give_way_clock_ns();
-    if (begin_ns < way->not_before_ns) {
-        return;
-    }
-    sched_yield();
-    uint64_t end_ns = give_way_clock_ns();
-    if (end_ns - begin_ns >= GIVE_WAY_LONG_NS) {
-        way->not_before_ns = end_ns + (end_ns - begin_ns);
+    if (begin_ns >= way->not_before_ns) {
+        sched_yield();
+        give_way_waited(way, begin_ns, give_way_clock_ns());
     }
 }
 

@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "protocol/bytes.h"
+#include "tiers/dry/give_way.h"
 
 uint64_t allocator_process_rss(void)
 {
@@ -73,12 +72,10 @@ static void set_decay(const char *what, ssize_t ms)
 /* Threads inherit how nice they are from the one that makes them. The
  * allocator's own gives pages back for milliseconds at a time: while it shares
  * a core with the loop, clients would wait for that. */
-#define NICE 10
-
 static void *start_background(void *none)
 {
     bool on = true;
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    give_way_be_nice();
     mallctl("background_thread", NULL, NULL, &on, sizeof(on));
     return none;
 }

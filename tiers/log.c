@@ -97,7 +97,7 @@ static void seal_if_large(struct engine *engine)
 {
     const struct batch *batch = engine->log.open;
     if (!engine->log.cutting && batch != NULL &&
-        (batch->size + batch->blob_bytes >= BATCH_BYTES ||
+        (batch_size_bytes(batch) >= BATCH_BYTES ||
             batch->row_count >= BATCH_ROWS)) {
         log_seal(engine, false, 0);
     }
@@ -333,7 +333,7 @@ void log_seal(struct engine *engine, bool sync, uint64_t keep_from)
         log->removing = true;
         log->removing_to = keep_from;
     }
-    log->sealed_bytes += batch->size + batch->blob_bytes;
+    log->sealed_bytes += batch_size_bytes(batch);
     if (log->last_sealed != NULL) {
         log->last_sealed->next = batch;
     } else {
@@ -359,7 +359,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
     if (log->sealed == NULL) {
         log->last_sealed = NULL;
     }
-    log->sealed_bytes -= batch->size + batch->blob_bytes;
+    log->sealed_bytes -= batch_size_bytes(batch);
     if (batch->row_count > 0) {
         log->committed_id = batch->rows[batch->row_count - 1].id;
     }
@@ -392,7 +392,7 @@ static void apply_done(struct engine *engine, struct batch *batch)
         log->retry_ms = 0;
     }
     engine->counters.batches++;
-    engine->counters.bytes_written += batch->size + batch->blob_bytes;
+    engine->counters.bytes_written += batch_size_bytes(batch);
     batch_free(batch);
 }
 
@@ -471,7 +471,7 @@ static bool waits(const struct engine *engine)
     const struct log *log = &engine->log;
     uint64_t bytes = log->sealed_bytes;
     if (batch_is_written(log->sealed)) {
-        bytes -= log->sealed->size + log->sealed->blob_bytes;
+        bytes -= batch_size_bytes(log->sealed);
     }
     return bytes >= SEALED_MAX_BYTES || reclaim_behind(engine);
 }

@@ -71,6 +71,11 @@ struct batch_pool {
     int64_t last_ms; /* when one came last */
 };
 
+/* What it writes, about. */
+static inline size_t batch_size_bytes(const struct batch *batch)
+{
+    return batch->size + batch->blob_bytes;
+}
 /* An empty batch: one of log.spare or new. */
 struct batch *batch_new(struct engine *engine);
 /* Gives up what it holds; itself it may go to log.spare. */

@@ -1,9 +1,9 @@
 /* What maxmemory is compared with, and who may write. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tiers/dry/clock.h"
 #include "tiers/engine_internal.h"
 
 /* Sinking starts above this share (in 256ths) of maxmemory, free slots among
@@ -211,7 +211,5 @@ char *engine_scratch(struct engine *engine, size_t size)
 
 uint64_t engine_mono_us(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return clock_now_ns(CLOCK_MONOTONIC) / 1000;
 }

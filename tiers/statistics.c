@@ -33,7 +33,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *stats)
     stats->blob_bytes = engine->blob_bytes;
     stats->pending_batch_bytes =
         log->sealed_bytes +
-        (log->open != NULL ? log->open->size + log->open->blob_bytes : 0);
+        (log->open != NULL ? batch_size_bytes(log->open) : 0);
     stats->warmed = engine->warm.fetched;
     stats->warm_waiting = engine->warm.count;
     stats->outside_bytes = engine->outside_bytes;

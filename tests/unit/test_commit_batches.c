@@ -148,22 +148,23 @@ static void a_clock_set_back_delays_nothing(void **state)
 /* Until another plan ends it. */
 static const struct fault_plan stuck = {.delay_ms = 30000};
 
-/* Makes the values sink that the log has room for, while the store takes
+enum { FILLINGS = 8, FILLING_BYTES = 1 << 20 };
+
+/* Makes values of zeros sink that the log has room for, while the store takes
  * nothing. */
 static void fill_log(struct world *world)
 {
-    enum { VALUES = 8, SIZE = 1 << 20 };
     struct engine *engine = world->engine;
-    char key[20], *value = calloc(1, SIZE);
+    char key[20], *value = calloc(1, FILLING_BYTES);
     assert_non_null(value);
     world_namespace(world, "", "compression none");
     fault_plan(engine->log.store, FAULT_APPLY, &stuck);
-    for (unsigned i = 0; i < VALUES; i++) {
+    for (unsigned i = 0; i < FILLINGS; i++) {
         assert_true(log_has_room(engine));
         assert_false(log_waits_for_disk(engine));
         snprintf(key, sizeof key, "key:%u", i);
-        db_set_string(world_db(world, 0), text(key), bytes_of(value, SIZE),
-            DB_NO_EXPIRY, world->now_ms);
+        db_set_string(world_db(world, 0), text(key),
+            bytes_of(value, FILLING_BYTES), DB_NO_EXPIRY, world->now_ms);
         start_demote(world, 0, key);
     }
     assert_false(log_has_room(engine));
@@ -182,6 +183,10 @@ static void a_slow_store_is_waited_for(void **state)
     assert_true(log_has_room(engine));
     assert_false(log_waits_for_disk(engine));
     assert_int_equal(tier_of(world, 0, "key:3"), TIER_DRY);
+    char *value = calloc(1, FILLING_BYTES);
+    assert_non_null(value);
+    expect_bytes(world, 0, text("key:3"), bytes_of(value, FILLING_BYTES));
+    free(value);
 }
 
 /* A batch that only waits for the flush makes room, and is no more there than

@@ -4,8 +4,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tiers/dry/clock.h"
 
 enum { TRACE_CALLS = 64 };
 
@@ -39,11 +40,7 @@ static void kill_process(void)
 static void delay(struct fault *fault, enum fault_op op, unsigned delay_ms)
 {
     unsigned change = fault->changes[op];
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)delay_ms * 1000000;
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
+    struct timespec until = clock_after_ms(CLOCK_REALTIME, delay_ms);
     int rc = 0;
     while (fault->changes[op] == change && rc == 0) {
         rc = pthread_cond_timedwait(&fault->planned, &fault->lock, &until);

@@ -16,7 +16,21 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tiers/dry/clock.h"
+
+/* A tenth of a core that the engine's thread wants all for itself. */
+enum { GIVE_WAY_NICE = 10 };
+
+/* The calling thread, and those it makes. Where that is refused all is as it
+ * was. */
+static inline void give_way_be_nice(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), GIVE_WAY_NICE);
+}
 
 /* About 0.03 ms of work. Four times as much: policy.beside 0.42 to 0.57 ms in
  * place of 0.41 to 0.44, and overwriting no faster. */
@@ -35,13 +49,6 @@ struct give_way {
     uint64_t not_before_ns;
 };
 
-static inline uint64_t give_way_clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* The core was offered at `begin_ns` and had back at `end_ns`. */
 static inline void give_way_waited(
     struct give_way *way, uint64_t begin_ns, uint64_t end_ns)
@@ -58,10 +65,10 @@ static inline void give_way(struct give_way *way, size_t every)
     if (++way->done % every != 0) {
         return;
     }
-    uint64_t begin_ns = give_way_clock_ns();
+    uint64_t begin_ns = clock_now_ns(CLOCK_MONOTONIC);
     if (begin_ns >= way->not_before_ns) {
         sched_yield();
-        give_way_waited(way, begin_ns, give_way_clock_ns());
+        give_way_waited(way, begin_ns, clock_now_ns(CLOCK_MONOTONIC));
     }
 }
 

@@ -4,10 +4,9 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "tiers/dry/clock.h"
+#include "tiers/dry/give_way.h"
 
 /* Reads that a reader takes at once at most: the more the cheaper, but all of
  * them arrive when the last one does. */
@@ -177,9 +176,6 @@ static void complete(
     }
 }
 
-/* A tenth of a core that the engine's thread wants all for itself. */
-#define NICE 10
-
 /* Who hands them work goes on: where both share a core, a thread that wakes
  * would take it from the engine's for as long as the scheduler's slice, and
  * requests would wait; see give_way.h. Where it is refused all is as it was. */
@@ -187,7 +183,7 @@ static void let_others_finish(void)
 {
     const struct sched_param none = {0};
     (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    give_way_be_nice();
 }
 
 static void *writer_main(void *argument)
@@ -329,12 +325,8 @@ size_t dry_workers_collect(struct dry_workers *workers)
 
 void dry_workers_wait(struct dry_workers *workers, unsigned timeout_ms)
 {
-    struct timespec until;
     dry_workers_flush(workers);
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)timeout_ms * 1000000;
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
+    struct timespec until = clock_after_ms(CLOCK_MONOTONIC, timeout_ms);
     pthread_mutex_lock(&workers->lock);
     int rc = 0;
     while (workers->first == NULL && rc == 0) {

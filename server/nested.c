@@ -6,6 +6,8 @@
 
 /* For each value. The disk answers in a millisecond or not at all. */
 #define FETCH_TIMEOUT_MS 1000
+/* Also for each; many values together take as long as the disk does. */
+#define ROOM_TIMEOUT_MS 1000
 /* While one value is read another one of the same command can sink. */
 #define FETCH_ROUNDS_MAX 8
 
@@ -58,13 +60,16 @@ bool nested_fetch(struct request *request)
 }
 
 /* Whether one value more may be read. Outside EXEC and scripts, where nothing
- * may sink, room is made for it. */
+ * may sink, room is made for it, if need be by waiting for the disk. */
 static bool makes_room(struct request *request)
 {
     struct engine *engine = request->engine;
-    if ((!request->nested &&
-            engine_admit(engine, 0, request->now_ms) == ENGINE_ADMIT) ||
-        engine_admit_nested(engine, 0)) {
+    int64_t now_ms = request->now_ms;
+    bool sinks = !request->nested;
+    if ((sinks && engine_admit(engine, 0, now_ms) == ENGINE_ADMIT) ||
+        engine_admit_nested(engine, 0) ||
+        (sinks && engine_admit_now(engine, 0, ROOM_TIMEOUT_MS, now_ms) ==
+                      ENGINE_ADMIT)) {
         return true;
     }
     error_oom(request);

@@ -264,7 +264,7 @@ static void tell_readers(struct server *server, const struct tracked_key *key)
 }
 
 /* No answers wait behind the first line, so telling closes nobody and the
- * list stays as it is. The oldest first, as in Redis. */
+ * list stays as it is. The oldest first, as Redis begins. */
 static void tell_all(struct server *server)
 {
     conn_send_answers(server);

@@ -117,7 +117,7 @@ uint64_t engine_flush_all(struct engine *engine);
 /* Something that waits for the engine; embedded in its owner's struct, which
  * must cancel it before going away. on_ready is called once, after which the
  * waiter is no longer known: from one of the loop's duties, or from a call
- * that blocks (engine_save, engine_fetch_now). */
+ * that blocks (engine_save, engine_fetch_now, engine_admit_now). */
 struct engine_waiter {
     void (*on_ready)(struct engine_waiter *waiter, enum dry_result result);
     struct engine_waiter *next, *prev; /* the engine's own */
@@ -163,6 +163,10 @@ enum engine_admission {
  * arguments bring. Makes room first where that is quick. */
 enum engine_admission engine_admit(
     struct engine *engine, size_t size_bytes, int64_t now_ms);
+/* The same for a command under way, blocking up to `timeout_ms` while the disk
+ * takes what has to sink; ENGINE_PARK after that. */
+enum engine_admission engine_admit_now(struct engine *engine, size_t size_bytes,
+    unsigned timeout_ms, int64_t now_ms);
 /* May a command run that is part of one that was admitted? All together may
  * go beyond maxmemory, or beyond what was used when the engine was first held
  * for them, by a quarter of it; nothing sinks meanwhile. */

@@ -180,6 +180,23 @@ enum engine_admission engine_admit(
     return size_bytes > limit / 2 ? ENGINE_REFUSE_OOM : ENGINE_PARK;
 }
 
+enum engine_admission engine_admit_now(struct engine *engine, size_t size_bytes,
+    unsigned timeout_ms, int64_t now_ms)
+{
+    uint64_t deadline_us = engine_mono_us() + (uint64_t)timeout_ms * 1000;
+    enum engine_admission admission = engine_admit(engine, size_bytes, now_ms);
+    while (admission == ENGINE_PARK && engine_mono_us() < deadline_us) {
+        log_turn(engine);
+        dry_workers_wait(engine->log.workers, 10);
+        dry_workers_collect(engine->log.workers);
+        if (engine->dropping) {
+            sink_committed(engine, deadline_us);
+        }
+        admission = engine_admit(engine, size_bytes, now_ms);
+    }
+    return admission;
+}
+
 bool engine_admit_nested(const struct engine *engine, size_t size_bytes)
 {
     size_t limit = engine->options.maxmemory_bytes;

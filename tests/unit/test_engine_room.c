@@ -290,6 +290,40 @@ static void writers_wait_when_their_namespace_piles_up(void **state)
     world_finish(&world);
 }
 
+/* A command under way goes on when the disk took enough, without the loop. */
+static void who_is_under_way_waits_for_a_slow_disk(void **state)
+{
+    struct world world;
+    enum { KEYS = 4000, SIZE = 8000, LIMIT = 8 << 20 };
+    struct fault_plan slow = {.delay_ms = 10};
+    struct fault_plan hung = {.delay_ms = 3600 * 1000};
+    enum engine_admission admission = ENGINE_ADMIT;
+    unsigned waits = 0;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    struct engine *engine = world.engine;
+    engine_set_maxmemory(engine, LIMIT + engine->overhead_bytes);
+    fault_plan(engine->log.store, FAULT_APPLY, &slow);
+    for (unsigned key = 0; key < KEYS; key++) {
+        waits += engine_admit(engine, SIZE, world.now_ms) == ENGINE_PARK;
+        assert_int_equal(
+            engine_admit_now(engine, SIZE, 60 * 1000, world.now_ms),
+            ENGINE_ADMIT);
+        set_numbered(&world, key, 0, SIZE);
+    }
+    assert_true(waits > 0);
+    fault_plan(engine->log.store, FAULT_APPLY, &hung);
+    for (unsigned key = 0; admission == ENGINE_ADMIT; key++) {
+        admission = engine_admit_now(engine, SIZE, 20, world.now_ms);
+        set_numbered(&world, key, 1, SIZE);
+    }
+    assert_int_equal(admission, ENGINE_PARK);
+    fault_plan(engine->log.store, FAULT_APPLY, NULL);
+    world_settle(&world);
+    world_sane(&world);
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +333,7 @@ int main(void)
         cmocka_unit_test(ten_times_more_than_memory),
         cmocka_unit_test(spare_batches_stay_below_the_limit),
         cmocka_unit_test(writers_wait_when_their_namespace_piles_up),
+        cmocka_unit_test(who_is_under_way_waits_for_a_slow_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -340,8 +340,11 @@ static void records_of_single_entries_are_read(void **state)
     assert_int_equal(value->kind, KIND_STREAM);
     assert_int_equal(value->stream->entries_added, world->added);
     assert_same(world, value);
-    /* An element that is no whole entry. */
-    payload[varint_size(world->count) + STREAM_ID_BYTES + 1] ^= 0x40;
+    /* An element that is no whole entry: its first word is longer than it. */
+    uint64_t head;
+    char *words = (char *)varint_read(
+        payload + varint_size(world->count) + STREAM_ID_BYTES, at, &head);
+    varint_write(words, UINT64_C(2) * WORDS_MOST * 2 * TEXT_MOST);
     assert_null(
         value_decode(KIND_STREAM_SINGLE, bytes_of(payload, size), secret));
     value_release(value, SIZE_MAX);

@@ -219,14 +219,10 @@ def program_of(seed, number, operations):
 
 
 def rounds(player, commands, seconds):
-    """Numbers of programs until the player has played for so long, and so
-    many commands unless that takes three times as long."""
+    """Numbers of programs until the player has played so many commands, and
+    for so long."""
     begin, number = time.monotonic(), 0
-    while True:
-        spent = time.monotonic() - begin
-        if spent > 3 * seconds or (
-                player.commands >= commands and spent > seconds):
-            return
+    while player.commands < commands or time.monotonic() - begin < seconds:
         yield number
         number += 1
 

@@ -8,6 +8,7 @@ import time
 from differential import compare, generate, play
 from support.resp import Connection, encode
 
+
 def hot(_, words):
     return [b"TIER", b"PROMOTE"] + words[1:2]
 
@@ -52,24 +53,26 @@ class Place:
         if self.connection is not None:
             self.connection.close()
 
-    def say(self, commands):
-        """The commands' replies, with a move before each."""
-        data, count = [], 0
+    def send(self, commands):
+        """The commands, with a move before each."""
+        data = []
         for words in commands:
             if len(words) > 1:
                 data.append(encode(*self.keep(self.chance, words)))
             data.append(encode(*words))
         self.connection.send(b"".join(data))
+
+    def read(self, commands):
+        """The commands' replies."""
         replies = []
         for words in commands:
             if len(words) > 1:
                 reply = self.connection.read_reply()
                 if reply[:1] == b":":
-                    count += int(reply[1:])
+                    self.moved += int(reply[1:])
                 elif not reply.startswith(b"-ERR"):
                     raise AssertionError("a move: %r" % reply)
             replies.append(self.connection.read_reply())
-        self.moved += count
         return replies
 
 
@@ -109,7 +112,9 @@ class Player:
             place.begin(number)
         index = 0
         for commands, pause in self.pipelines(program):
-            found = [place.say(commands) for place in self.places]
+            for place in self.places:
+                place.send(commands)
+            found = [place.read(commands) for place in self.places]
             for at, words in enumerate(commands):
                 self.commands += 1
                 for place, replies in zip(self.places[1:], found[1:]):

@@ -6,8 +6,11 @@ byte. Knows RESP2 and RESP3.
 
 import socket
 
-AGGREGATES = {b"*": 1, b"~": 1, b">": 1, b"%": 2, b"|": 2}
+AGGREGATES = {ord("*"): 1, ord("~"): 1, ord(">"): 1, ord("%"): 2, ord("|"): 2}
+ATTRIBUTE = ord("|")
 BULKS = b"$=!"
+SIZED = frozenset(BULKS) | AGGREGATES.keys()
+LINES = b"+-:_,#("
 
 
 class Closed(Exception):
@@ -22,9 +25,7 @@ def encode(*args):
             arg = arg.encode()
         elif isinstance(arg, (int, float)):
             arg = repr(arg).encode()
-        parts.append(b"$%d\r\n" % len(arg))
-        parts.append(arg)
-        parts.append(b"\r\n")
+        parts.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
     return b"".join(parts)
 
 
@@ -50,7 +51,7 @@ def decode_one(reply):
     if kind in (b"$", b"="):
         return rest[:size], rest[size + 2:]
     items = []
-    for _ in range(size * AGGREGATES[kind]):
+    for _ in range(size * AGGREGATES[ord(kind)]):
         item, rest = decode_one(rest)
         items.append(item)
     if kind == b"%":
@@ -109,7 +110,7 @@ class Connection:
 
     def read_reply(self):
         """The bytes of exactly one reply. Raises Closed at end of stream."""
-        end = self._reply_end(0)
+        end = self._reply_end()
         reply = bytes(self.buffer[:end])
         del self.buffer[:end]
         return reply
@@ -147,38 +148,34 @@ class Connection:
         self.buffer += chunk
         return len(chunk) > 0
 
-    def _need(self, size):
-        while len(self.buffer) < size:
-            if not self._fill():
-                raise Closed(bytes(self.buffer))
+    def _more(self):
+        if not self._fill():
+            raise Closed(bytes(self.buffer))
 
-    def _line_end(self, start):
-        searched = start
-        while True:
-            at = self.buffer.find(b"\r\n", searched)
-            if at >= 0:
-                return at
-            searched = max(start, len(self.buffer) - 1)
-            self._need(len(self.buffer) + 1)
-
-    def _reply_end(self, start):
-        self._need(start + 1)
-        kind = bytes(self.buffer[start : start + 1])
-        line_end = self._line_end(start)
-        end = line_end + 2
-        if kind in AGGREGATES:
-            count = int(self.buffer[start + 1 : line_end])
-            for _ in range(max(count, 0) * AGGREGATES[kind]):
-                end = self._reply_end(end)
-            if kind == b"|":
-                end = self._reply_end(end)
-        elif kind in BULKS:
-            size = int(self.buffer[start + 1 : line_end])
-            if size >= 0:
-                end += size + 2
-                self._need(end)
-        elif kind not in b"+-:_,#(":
-            raise AssertionError(
-                "not a reply: %r" % bytes(self.buffer[start : start + 80])
-            )
-        return end
+    def _reply_end(self):
+        """Where the first reply in the buffer ends. A loop over its parts, as
+        tests read millions of replies."""
+        buffer, at, left = self.buffer, 0, 1
+        while left > 0:
+            line_end = buffer.find(b"\r\n", at)
+            if line_end < 0:
+                self._more()
+                continue
+            kind = buffer[at]
+            left -= 1
+            if kind in LINES:
+                at = line_end + 2
+                continue
+            if kind not in SIZED:
+                raise AssertionError(
+                    "not a reply: %r" % bytes(buffer[at : at + 80]))
+            size = int(buffer[at + 1 : line_end])
+            at = line_end + 2
+            if kind not in BULKS:
+                # What follows an attribute belongs to its reply.
+                left += max(size, 0) * AGGREGATES[kind] + (kind == ATTRIBUTE)
+            elif size >= 0:
+                at += size + 2
+                while len(buffer) < at:
+                    self._more()
+        return at

@@ -92,6 +92,13 @@ def floods(args):
             and -2 ** 63 < count < -10000)
 
 
+def pops_any(args):
+    """True for an SPOP of some of a set's members: which is left to chance."""
+    count = as_integer(args[2]) if len(args) > 2 else None
+    return args[0].upper() == b"SPOP" and (
+        len(args) == 2 or (count is not None and 0 < count < 100000))
+
+
 def tells_time(args):
     """True for an XADD whose id would be the clock's."""
     return args[0].upper() == b"XADD" and any(
@@ -187,7 +194,8 @@ class Generator:
             if self.pool.chance(0.04):
                 args = self.spoil(args)
             if not (runs_out(args) or blocks(args) or floods(args)
-                    or tells_time(args) or stores_any_order(args)):
+                    or pops_any(args) or tells_time(args)
+                    or stores_any_order(args)):
                 return args
 
     def spoil(self, args):

@@ -217,7 +217,9 @@ static void flush_reads(struct engine *engine)
 
 void engine_begin_round(struct engine *engine)
 {
-    engine->round_us = engine_mono_us();
+    if (engine->round_us == 0) {
+        engine->round_us = engine_mono_us();
+    }
 }
 
 /* A loop that is busy with small requests answers them soon, one that serves
@@ -235,6 +237,7 @@ static void begin_duties(
 
 void engine_collect(struct engine *engine, int64_t now_ms)
 {
+    engine_begin_round(engine); /* it takes memory as input does */
     begin_duties(engine, now_ms, TURN_MIN_US);
     if (engine->log.workers != NULL) {
         dry_workers_collect(engine->log.workers);
@@ -276,18 +279,13 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     item_turn(engine);
     bool dropping = engine->dropping && sink_committed(engine, deadline_us);
     bool reclaiming = reclaim_turn(engine, deadline_us);
-    if (memory_pressing(engine)) {
-        sink_turn(engine, deadline_us);
-    }
+    bool sinking = sink_turn(engine, deadline_us);
     checkpoint_turn(engine, deadline_us);
     log_turn(engine);
     bool warming = warm_turn(engine, deadline_us);
     memory_turn(engine);
     flush_reads(engine);
     engine->round_us = 0;
-    bool sinking = memory_pressing(engine) && log_has_room(engine) &&
-                   engine->room_waiters.first != NULL &&
-                   memory_can_sink(engine);
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
     return engine->expiring || clearing || dropping || reclaiming || sinking ||
@@ -301,9 +299,7 @@ bool engine_cron(struct engine *engine, int64_t now_ms)
     uint64_t deadline_us = engine->deadline_us;
     engine->expiring = expire_turn(engine, deadline_us);
     memory_cron(engine);
-    if (memory_pressing(engine)) {
-        sink_turn(engine, deadline_us);
-    }
+    sink_turn(engine, deadline_us);
     if (engine->log.store != NULL) {
         engine->log.ops->stats(engine->log.store, &engine->log.stats);
     }

@@ -87,8 +87,8 @@ struct engine_load_progress engine_load_progress(const struct engine *engine);
 
 /* ---- the loop's duties ---- */
 
-/* Input begins to come, after none since the last engine_turn: the duties may
- * take as long as it does. */
+/* Input begins to come: the duties of the next engine_turn may take as long as
+ * all that comes before it, from clients or from disk. */
 void engine_begin_round(struct engine *engine);
 /* Handles finished disk work: installs fetched values, advances commits,
  * runs waiters. */

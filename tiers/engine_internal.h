@@ -142,7 +142,7 @@ struct engine {
     struct engine_options options;
     int64_t now_ms;       /* of the current call */
     uint64_t deadline_us; /* of the duties of the current call */
-    uint64_t round_us;    /* when the input since the last turn began; or 0 */
+    uint64_t round_us;    /* when what came since the last turn began; or 0 */
     struct value_limits limits;
     bool uses_ignored;
     bool held;        /* in the middle of a command: nothing is cut */
@@ -477,9 +477,9 @@ bool policy_refuses(const struct policy *policy);
 
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
-void sink_turn(struct engine *engine, uint64_t deadline_us);
-/* Gives up in RAM what sinks and is committed, and tells who waits for that.
- * True: the time is over, and there is more. */
+/* While memory presses; gives up in RAM what sinks and is committed, and tells
+ * who waits for that. True: the time is over, and there is more. */
+bool sink_turn(struct engine *engine, uint64_t deadline_us);
 bool sink_committed(struct engine *engine, uint64_t deadline_us);
 /* Where the entry goes from a tier, TIER_NONE: nowhere. */
 enum tier tier_below(

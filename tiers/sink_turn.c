@@ -197,7 +197,7 @@ static bool sink_one(struct engine *engine)
     return sink_from(shelf, TIER_COLD);
 }
 
-void sink_turn(struct engine *engine, uint64_t deadline_us)
+bool sink_turn(struct engine *engine, uint64_t deadline_us)
 {
     unsigned steps = 0;
     while (memory_pressing(engine)) {
@@ -209,9 +209,10 @@ void sink_turn(struct engine *engine, uint64_t deadline_us)
             break;
         }
         if (steps % CLOCK_STEPS == 0 && engine_mono_us() >= deadline_us) {
-            break;
+            return true;
         }
     }
+    return false;
 }
 
 /* False: the time is over, and there is more. */

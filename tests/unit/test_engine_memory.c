@@ -120,11 +120,39 @@ static void values_of_many_sizes_fill_memory(void **state)
     world_finish(&world);
 }
 
+/* Also where nobody waits and nothing else comes in: a turn that had not time
+ * enough asks for the next. */
+static void what_is_too_much_sinks_without_input(void **state)
+{
+    struct world world;
+    struct sizes sizes = {1024, 1024};
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    struct engine *engine = world.engine;
+    for (uint64_t key = 0; key < KEYS; key++) {
+        write_one(&world, key, &sizes);
+        world_round(&world);
+    }
+    world_save(&world);
+    engine_set_maxmemory(engine, memory_used(engine) / 2);
+    assert_true(memory_pressing(engine));
+    unsigned turns = 1;
+    while (engine_turn(engine, world.now_ms)) {
+        turns++;
+    }
+    assert_false(memory_pressing(engine));
+    assert_true(turns > 1);
+    world_settle(&world);
+    world_sane(&world);
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_one_size_fill_memory),
         cmocka_unit_test(values_of_many_sizes_fill_memory),
+        cmocka_unit_test(what_is_too_much_sinks_without_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,7 +279,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     item_turn(engine);
     bool dropping = engine->dropping && sink_committed(engine, deadline_us);
     bool reclaiming = reclaim_turn(engine, deadline_us);
-    bool sinking = sink_turn(engine, deadline_us);
+    bool sinking = sink_turn(engine, deadline_us) && memory_is_wanted(engine);
     checkpoint_turn(engine, deadline_us);
     log_turn(engine);
     bool warming = warm_turn(engine, deadline_us);

@@ -69,6 +69,12 @@ bool memory_pressing(const struct engine *engine)
            memory_scattered(engine);
 }
 
+bool memory_is_wanted(const struct engine *engine)
+{
+    return memory_used(engine) > engine->options.maxmemory_bytes ||
+           engine->room_waiters.first != NULL;
+}
+
 bool memory_has_spare(const struct engine *engine, size_t bytes)
 {
     return memory_used(engine) + bytes <= share(engine, SPARE_256THS);
@@ -102,7 +108,7 @@ void memory_cron(struct engine *engine)
 }
 
 /* Is anything in RAM that could still sink? */
-bool memory_can_sink(const struct engine *engine)
+static bool memory_can_sink(const struct engine *engine)
 {
     if (engine->log.store == NULL) {
         return false;

@@ -32,4 +32,17 @@ static inline uint64_t seed_below(uint64_t *state, uint64_t limit)
     return seed_next(state) % limit;
 }
 
+/* Sanitized builds are many times slower: there random tests try less, and the
+ * plain build does all. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+static inline unsigned tries(unsigned many)
+{
+    return SANITIZED ? many / 4 : many;
+}
+
 #endif

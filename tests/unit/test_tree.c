@@ -20,7 +20,7 @@ static void game(const struct breed *breed, bool snapshots)
     static const unsigned growths[] = {90, 50, 10, 95, 30, 70};
     struct world *world = world_new(breed);
     for (size_t phase = 0; phase < sizeof growths / sizeof *growths; phase++) {
-        for (unsigned turn = 0; turn < 2500; turn++) {
+        for (unsigned turn = 0; turn < tries(2500); turn++) {
             play(world, growths[phase]);
             if (snapshots) {
                 play_snapshots(world);

@@ -115,7 +115,7 @@ static void test_ranges(void **state)
     (void)state;
     for (size_t i = 0; i < BREEDS; i++) {
         struct world *world = world_new(&breeds[i]);
-        for (unsigned round = 0; round < 40; round++) {
+        for (unsigned round = 0; round < tries(40); round++) {
             for (unsigned turn = 0; turn < 800; turn++) {
                 play(world, 100);
             }

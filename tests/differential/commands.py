@@ -208,7 +208,6 @@ UNKNOWN = table(
     ("", 1, lambda p: p.keys(2)),
     ("foo", 1, lambda p: [p.value() for _ in range(p.random.randrange(3))]),
     ("GETT", 1, key_only),
-    ("get\x00", 0.5, key_only),
     ("SE\r\nT", 0.5, key_value),
     ("x" * 200, 0.5, lambda p: p.keys(4)),
 )

@@ -105,6 +105,13 @@ def scan_page(args, ours, theirs):
     return a[0].isdigit() and len(a) == 2
 
 
+def lpos(args, ours, theirs):
+    """Redis counts one match more where RANK is -2^63, which has no opposite."""
+    a, b = value(ours), value(theirs)
+    return (b"-9223372036854775808" in args and isinstance(a, list)
+            and isinstance(b, list) and a == b[:-1])
+
+
 def some_key(_, ours, theirs):
     return ours[:1] == theirs[:1] == b"$"
 
@@ -247,6 +254,7 @@ RULES = {
     b"SCAN": scan_page,
     b"RANDOMKEY": some_key,
     b"OBJECT": object_,
+    b"LPOS": lpos,
 }
 
 

@@ -23,6 +23,7 @@
 
 #include "bench/load_options.h"
 #include "bench/values.h"
+#include "tiers/dry/clock.h"
 
 #define STALLED_SECONDS 60
 /* 32 steps a power of two of nanoseconds: 3 % wide. */
@@ -68,10 +69,7 @@ static _Noreturn void fail(const char *what)
 
 static uint64_t now_ns(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return clock_now_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- requests ---- */

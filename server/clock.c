@@ -1,27 +1,20 @@
 #include "server/clock.h"
 
-#include <time.h>
+#include "tiers/dry/clock.h"
 
 #define CALIBRATION_NS 1000000
 #define CLOCK_TRIES 5
-
-static uint64_t clock_read_ns(clockid_t id)
-{
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* The coarse clock costs a fifth of the exact one, and expiry has never been
  * exact to the millisecond. */
 int64_t server_now_ms(void)
 {
-    return (int64_t)(clock_read_ns(CLOCK_REALTIME_COARSE) / 1000000);
+    return (int64_t)(clock_now_ns(CLOCK_REALTIME_COARSE) / 1000000);
 }
 
 uint64_t clock_mono_ns(void)
 {
-    return clock_read_ns(CLOCK_MONOTONIC);
+    return clock_now_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t server_mono_us(void)

@@ -152,10 +152,8 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
         return;
     }
     size_t got = (size_t)size;
-    if (!server->input_seen) {
-        server->input_seen = true;
-        engine_begin_round(server->engine);
-    }
+    server->input_seen = true;
+    engine_begin_round(server->engine);
     server->last_reader_bytes += got;
     server->stats.net_input_bytes += got;
     server->stats.reads_processed++;

@@ -426,9 +426,9 @@ void log_deadline_turn(struct engine *engine);
  * longer the more there were, and some by chance. */
 int64_t log_retry_ms(
     struct engine *engine, unsigned failures, int64_t limit_ms);
-/* Makes a batch's records, and of its snapshots ones that are packed where that
- * pays, before it is applied. Writer's thread, because thousands of them would
- * hold clients up; `job` is the batch's. (log_encode.c) */
+/* Makes a batch's records, those of its snapshots packed where that pays,
+ * before it is applied. Writer's thread, because thousands of them would hold
+ * clients up; `job` is the batch's. (log_encode.c) */
 void log_make_records(struct dry_job *job, struct dry_store *store);
 /* Once they are in the store, on the engine's thread: they have counted as
  * large as they are in RAM, and now count as they were written. */
@@ -477,9 +477,9 @@ bool policy_refuses(const struct policy *policy);
 
 /* ---- sink.c, fetch.c, reclaim.c, expire.c, checkpoint.c, memory.c ---- */
 
-/* While memory presses; gives up in RAM what sinks and is committed, and tells
- * who waits for that. True: the time is over, and there is more. */
+/* While memory presses. True: the time is over, and there is more. */
 bool sink_turn(struct engine *engine, uint64_t deadline_us);
+/* The same: gives up what sinks and is committed, tells who waits for that. */
 bool sink_committed(struct engine *engine, uint64_t deadline_us);
 /* Where the entry goes from a tier, TIER_NONE: nowhere. */
 enum tier tier_below(

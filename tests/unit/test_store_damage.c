@@ -457,11 +457,7 @@ static const struct {
 };
 
 /* Each is a process of its own, which is slow in a sanitized build. */
-#ifdef __SANITIZE_ADDRESS__
-enum { HEAD_STRIDE = 5, FLIPS = 60 };
-#else
-enum { HEAD_STRIDE = 1, FLIPS = 300 };
-#endif
+enum { HEAD_STRIDE = SANITIZED ? 5 : 1, FLIPS = SANITIZED ? 60 : 300 };
 
 static void test_flips(void **state)
 {

@@ -493,13 +493,14 @@ bool log_idle(const struct engine *engine)
            log->queue_count == 0 && !log->keyspaces_changed;
 }
 
-/* Deletions pass a full disk, so they go without what needs room. */
+/* Deletions and flushes pass a full disk, so they go without what needs
+ * room. */
 static void seal_marks(struct engine *engine)
 {
     struct log *log = &engine->log;
     bool alone = log->full && !log->wrote_while_full && log->open == NULL &&
                  log->sealed == NULL;
-    if (alone && log->mark_count > 0) {
+    if (alone && (log->mark_count > 0 || log->keyspaces_changed)) {
         append_marks(engine);
         log->cuts++;
         log_seal(engine, log->through_cut > log->syncing_cut, 0);
@@ -539,6 +540,7 @@ void log_retry(struct engine *engine)
     struct log *log = &engine->log;
     engine->counters.store_retries++;
     log->retry_ms = 0;
+    seal_marks(engine); /* what is tried below may be refused */
     if (log->sealed == NULL) {
         log_cut(engine);
         log_seal(engine, true, 0);

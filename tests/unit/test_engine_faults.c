@@ -286,6 +286,63 @@ static void deletion_outlives_moves_refused(void **state)
     world_finish(&world);
 }
 
+/* A key that a full disk has refused; the next turn asks for room again. */
+static void refused_key(struct world *world)
+{
+    struct answer answer = answer_new();
+    world_init(world, ENGINE_ALWAYS);
+    put_text(world, 0, "del", "del");
+    put_text(world, 1, "flushed", "flushed");
+    world_settle(world);
+    world_plan(world, FAULT_APPLY, 1, true, DRY_FULL);
+    put_text(world, 0, "refused", "refused");
+    assert_true(engine_wait_synced(world->engine, &answer.waiter));
+    world_await(world, &answer);
+    assert_int_equal(answer.result, DRY_FULL);
+    world->now_ms += 60000;
+}
+
+/* The batch that the client waits for needs no room. */
+static void expect_passes_full_disk(struct world *world)
+{
+    struct answer answer = answer_new();
+    assert_true(engine_wait_synced(world->engine, &answer.waiter));
+    struct fault_plan slow = {.delay_ms = 200};
+    fault_plan(world->engine->log.store, FAULT_APPLY, &slow);
+    engine_cron(world->engine, world->now_ms);
+    assert_int_equal(dry_workers_applying(world->engine->log.workers), 1);
+    assert_true(world->engine->log.sealed->job.batch.frees);
+    world_heal(world, FAULT_APPLY);
+    world_await(world, &answer);
+    assert_int_equal(answer.result, DRY_OK);
+}
+
+static void deletion_goes_before_what_was_refused(void **state)
+{
+    struct world world;
+    (void)state;
+    refused_key(&world);
+    db_delete(world_db(&world, 0), text("del"), world.now_ms);
+    expect_passes_full_disk(&world);
+    world_reopen(&world);
+    expect_absent(&world, 0, "del");
+    world_finish(&world);
+}
+
+static void flush_goes_before_what_was_refused(void **state)
+{
+    struct world world;
+    (void)state;
+    refused_key(&world);
+    expect_text(&world, 1, "flushed", "flushed");
+    engine_flush_db(world.engine, 1);
+    expect_passes_full_disk(&world);
+    world_reopen(&world);
+    expect_absent(&world, 1, "flushed");
+    expect_text(&world, 0, "del", "del");
+    world_finish(&world);
+}
+
 /* ---- damage ---- */
 
 /* Passes every row on to the store as if a bit of its payload had flipped on
@@ -432,6 +489,8 @@ int main(void)
         cmocka_unit_test(moves_to_a_full_store_are_taken_back),
         cmocka_unit_test(moves_to_a_failing_store_are_taken_back),
         cmocka_unit_test(deletion_outlives_moves_refused),
+        cmocka_unit_test(deletion_goes_before_what_was_refused),
+        cmocka_unit_test(flush_goes_before_what_was_refused),
         cmocka_unit_test(damaged_record_is_an_error_for_its_key),
         cmocka_unit_test(damaged_record_is_mended_from_memory),
     };

@@ -208,9 +208,9 @@ static void flush_reads(struct engine *engine)
     }
 }
 
-/* What the engine's duties may take at a time: as long as the input before them
- * took, within these limits. */
-#define TURN_MIN_US 50
+/* What the engine's duties may take at a time: half as long as the input before
+ * them took, within these limits. */
+#define TURN_MIN_US 20
 #define TURN_MAX_US 1000
 /* At `hz`, also where nothing comes in. */
 #define CRON_MIN_US 250
@@ -228,7 +228,8 @@ static void begin_duties(
     struct engine *engine, int64_t now_ms, uint64_t least_us)
 {
     uint64_t now_us = engine_mono_us();
-    uint64_t slice_us = engine->round_us == 0 ? 0 : now_us - engine->round_us;
+    uint64_t slice_us =
+        engine->round_us == 0 ? 0 : (now_us - engine->round_us) / 2;
     slice_us = slice_us < TURN_MAX_US ? slice_us : TURN_MAX_US;
     slice_us = slice_us > least_us ? slice_us : least_us;
     engine->now_ms = now_ms;

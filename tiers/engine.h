@@ -87,8 +87,8 @@ struct engine_load_progress engine_load_progress(const struct engine *engine);
 
 /* ---- the loop's duties ---- */
 
-/* Input begins to come: the duties of the next engine_turn may take as long as
- * all that comes before it, from clients or from disk. */
+/* Input begins to come: the duties of the next engine_turn may take half as
+ * long as all that comes before it, from clients or from disk. */
 void engine_begin_round(struct engine *engine);
 /* Handles finished disk work: installs fetched values, advances commits,
  * runs waiters. */

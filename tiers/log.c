@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_BYTES ((size_t)4 * 1024 * 1024)
+/* What a commit writes and what comes after it hold others up where engine and
+ * writer share a core: p99 of a reader beside a writer 0.66 ms with 4 and 8
+ * MB, 0.42 with these, at the same rate (policy.beside). */
+#define BATCH_BYTES ((size_t)1024 * 1024)
 #define BATCH_ROWS 4096
 /* Sealed batches that may wait for the writer before appending stops. */
-#define SEALED_MAX_BYTES ((size_t)8 * 1024 * 1024)
+#define SEALED_MAX_BYTES ((size_t)2 * 1024 * 1024)
 /* Values larger than this are written from where they lie. */
 #define COPY_MAX_BYTES ((size_t)256 * 1024)
 /* Live values whose records are larger are encoded by the writer. */

@@ -148,7 +148,7 @@ static void a_clock_set_back_delays_nothing(void **state)
 /* Until another plan ends it. */
 static const struct fault_plan stuck = {.delay_ms = 30000};
 
-enum { FILLINGS = 8, FILLING_BYTES = 1 << 20 };
+enum { FILLINGS = 8, FILLING_BYTES = 1 << 18 };
 
 /* Makes values of zeros sink that the log has room for, while the store takes
  * nothing. */

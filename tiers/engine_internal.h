@@ -168,9 +168,9 @@ struct engine {
     struct reclaim *reclaim;
     struct warm warm;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
-    bool dropping;          /* sink_committed has more to do */
-    bool expiring;          /* expire_turn has */
-    uint64_t room_stuck_us; /* since when no room can be made; 0: it can */
+    bool dropping, expiring;  /* sink_committed, expire_turn have more to do */
+    uint64_t room_stuck_us;   /* since when no room can be made; 0: it can */
+    size_t room_wanted_bytes; /* the most that was not admitted; or 0 */
     struct engine_stats counters;
     size_t index_bytes;
     size_t blob_bytes;

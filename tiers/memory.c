@@ -63,10 +63,19 @@ bool memory_scattered(const struct engine *engine)
                arena_beyond(engine, HIGH_256THS));
 }
 
+/* Is there no room for what asked for it? That may be more than sinking keeps
+ * free. */
+static bool is_asked_for_room(const struct engine *engine)
+{
+    size_t wanted = engine->room_wanted_bytes;
+    return wanted > 0 &&
+           memory_used(engine) + wanted > engine->options.maxmemory_bytes;
+}
+
 bool memory_pressing(const struct engine *engine)
 {
     return memory_filled(engine) > share(engine, HIGH_256THS) ||
-           memory_scattered(engine);
+           memory_scattered(engine) || is_asked_for_room(engine);
 }
 
 bool memory_is_wanted(const struct engine *engine)
@@ -80,12 +89,20 @@ bool memory_has_spare(const struct engine *engine, size_t bytes)
     return memory_used(engine) + bytes <= share(engine, SPARE_256THS);
 }
 
+/* A sanitizer's shadow and what it keeps of freed memory are not the
+ * server's. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REAL_IS_KNOWN false
+#else
+#define REAL_IS_KNOWN true
+#endif
+
 /* Anonymous memory the process really has, from the kernel. */
 static size_t anonymous_bytes(void)
 {
     char line[128];
     size_t resident = 0, shared = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
+    FILE *file = REAL_IS_KNOWN ? fopen("/proc/self/statm", "re") : NULL;
     if (file == NULL) {
         return 0;
     }
@@ -136,6 +153,7 @@ void memory_turn(struct engine *engine)
     struct waiter_list *list = &engine->room_waiters;
     if (list->first == NULL) {
         engine->room_stuck_us = 0;
+        engine->room_wanted_bytes = 0;
         return;
     }
     const struct log *log = &engine->log;
@@ -145,6 +163,7 @@ void memory_turn(struct engine *engine)
     /* All of them: each asks again, and waits again if others used it up. */
     if (memory_used(engine) < share(engine, ROOM_256THS) &&
         !namespaces_wait_for_disk(engine)) {
+        engine->room_wanted_bytes = 0;
         waiters_run(list, UINT64_MAX, DRY_OK);
         engine->room_stuck_us = 0;
     }
@@ -172,6 +191,10 @@ enum engine_admission engine_admit(
     if (__builtin_expect(memory_used(engine) + size_bytes <= limit, 1)) {
         return ENGINE_ADMIT;
     }
+    /* A value as large as everything cannot wait for room. */
+    if (size_bytes <= limit / 2 && size_bytes > engine->room_wanted_bytes) {
+        engine->room_wanted_bytes = size_bytes;
+    }
     sink_turn(engine, engine_mono_us() + 500);
     if (memory_used(engine) + size_bytes <= limit) {
         return ENGINE_ADMIT;
@@ -182,7 +205,6 @@ enum engine_admission engine_admit(
         (!can_make_room(engine) && held + size_bytes > limit)) {
         return ENGINE_REFUSE_OOM;
     }
-    /* A value as large as everything cannot wait for room. */
     return size_bytes > limit / 2 ? ENGINE_REFUSE_OOM : ENGINE_PARK;
 }
 

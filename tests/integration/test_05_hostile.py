@@ -12,9 +12,8 @@ import pytest
 
 from support.hostile import VALUE_BYTES, dry, reset, settled, value_of
 from support.resp import Closed, encode
-from support.server import maxmemory
 
-LARDER_CONFIG = [maxmemory(64), "save \"\"", "enable-debug-command yes"]
+LARDER_CONFIG = ["maxmemory 64mb", "save \"\"", "enable-debug-command yes"]
 
 
 @pytest.fixture(autouse=True)
@@ -268,8 +267,8 @@ def test_settings_change_under_load(larder):
     client = larder.client()
 
     def chaos():
-        client.config_set("maxmemory", maxmemory(source.choice(
-            [24, 32, 64, 200])).split()[1])
+        client.config_set("maxmemory", source.choice(
+            ["24mb", "32mb", "64mb", "200mb"]))
         client.config_set("appendonly", source.choice(["yes", "no"]))
         client.config_set("appendfsync", source.choice(
             ["always", "everysec", "no"]))
@@ -281,7 +280,7 @@ def test_settings_change_under_load(larder):
     try:
         under_load(larder, 6, chaos)
     finally:
-        client.config_set("maxmemory", maxmemory(64).split()[1])
+        client.config_set("maxmemory", "64mb")
         client.config_set("appendonly", "no")
         client.config_set("save", "")
 
@@ -338,7 +337,7 @@ def test_clients_are_killed_under_load(larder):
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SHUTDOWN", "SIGTERM twice"])
 def test_stop_under_load_keeps_what_was_acknowledged(start_larder, how):
-    server = start_larder(maxmemory(48))
+    server = start_larder("maxmemory 48mb")
     acknowledged = {}
 
     def write(seed):

@@ -12,10 +12,10 @@ from support import seed
 from support.bad_input import INPUTS
 from support.hostile import dry, reset, settled
 from support.resp import encode
-from support.server import PATIENCE, SANITIZED, maxmemory, patience
+from support.server import PATIENCE, SANITIZED, patience
 
 MB = 1 << 20
-LARDER_CONFIG = [maxmemory(64), "save \"\"", "enable-debug-command yes"]
+LARDER_CONFIG = ["maxmemory 64mb", "save \"\"", "enable-debug-command yes"]
 
 
 @pytest.fixture(autouse=True)

@@ -128,8 +128,6 @@ def test_proto_max_bulk_len_is_live(start_larder, value, shown):
             assert reply == b"-ERR Protocol error: invalid bulk length\r\n"
 
 
-@pytest.mark.skipif(
-    servers.SANITIZED, reason="sanitizers take memory of their own")
 def test_maxmemory_is_live(start_larder):
     server = start_larder("maxmemory 256mb", 'save ""')
     client = server.client(decode_responses=True)

@@ -6,7 +6,6 @@ import random
 import pytest
 
 from support.resp import decode, encode
-from support.server import maxmemory
 
 OPTIONS = [
     [], ["DESC"], ["ALPHA"], ["LIMIT", 3, 7], ["BY", "w_*"],
@@ -173,7 +172,7 @@ def test_a_large_list(both):
 
 def test_result_is_bounded_by_memory(start_larder):
     """An element that names the same value again and again."""
-    server = start_larder(maxmemory(64))
+    server = start_larder("maxmemory 64mb")
     with server.connect() as side:
         side.command("SET", "big", "x" * 15000)
         for _ in range(20):
@@ -192,7 +191,7 @@ def test_result_is_bounded_by_memory(start_larder):
 
 def test_many_keys_on_disk_pass_through_little_memory(start_larder):
     """All of them together are twice as large as what may be in RAM."""
-    server = start_larder(maxmemory(32))
+    server = start_larder("maxmemory 32mb")
     with server.connect() as side:
         count = 6000
         for start in range(0, count, 500):

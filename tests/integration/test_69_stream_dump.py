@@ -8,7 +8,6 @@ import pytest
 
 from support.rdb import listpack, seal, string
 from support.resp import decode
-from support.server import maxmemory
 
 BAD_FORMAT = b"-ERR Bad data format\r\n"
 
@@ -312,7 +311,7 @@ def test_whatever_bytes(larder, both):
 
 def test_names_of_fields_do_not_blow_up(start_larder):
     """Redis keeps them once for all entries of a node."""
-    server = start_larder(maxmemory(64))
+    server = start_larder("maxmemory 64mb")
     entries = 20000
     items = [entries, 0, 1, b"n" * 50000, 0]
     for i in range(entries):

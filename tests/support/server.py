@@ -42,11 +42,6 @@ def patience():
     return PATIENCE * max(1, os.getloadavg()[0] / os.cpu_count())
 
 
-def maxmemory(megabytes):
-    """A configuration line; a sanitizer's own memory counts as ours."""
-    return "maxmemory %dmb" % (megabytes + (400 if SANITIZED else 0))
-
-
 # Claims of ports: an abstract Unix socket each, which no other test process
 # can bind while this one holds it. Two suites run at once.
 claims = {}

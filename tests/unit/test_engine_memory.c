@@ -146,12 +146,43 @@ static void what_is_too_much_sinks_without_input(void **state)
     world_finish(&world);
 }
 
+/* More than what is kept free for others, but all in all there is room. */
+static void a_large_value_is_given_room(void **state)
+{
+    struct world world;
+    struct sizes sizes = {1024, 1024};
+    size_t large = MAXMEMORY_BYTES / 8;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    engine_set_maxmemory(world.engine, MAXMEMORY_BYTES);
+    /* Full enough that it does not fit, and nothing has to sink for others. */
+    for (uint64_t key = 0;
+         memory_used(world.engine) < MAXMEMORY_BYTES / 100 * 92; key++) {
+        write_one(&world, key, &sizes);
+    }
+    world_settle(&world);
+    assert_false(memory_pressing(world.engine));
+    for (unsigned rounds = 0;
+         rounds < 1000 &&
+         engine_admit(world.engine, large, world.now_ms) != ENGINE_ADMIT;
+         rounds++) {
+        world_round(&world);
+    }
+    assert_int_equal(
+        engine_admit(world.engine, large, world.now_ms), ENGINE_ADMIT);
+    /* Once nobody asks, no more is kept free than ever. */
+    world_round(&world);
+    assert_int_equal(world.engine->room_wanted_bytes, 0);
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_one_size_fill_memory),
         cmocka_unit_test(values_of_many_sizes_fill_memory),
         cmocka_unit_test(what_is_too_much_sinks_without_input),
+        cmocka_unit_test(a_large_value_is_given_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

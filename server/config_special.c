@@ -351,7 +351,9 @@ static bool set_notify(struct config *config, const struct directive *directive,
 {
     (void)directive;
     uint32_t bits = 0;
-    check(count == 1);
+    if (count != 1) {
+        return refuse(reason, "wrong number of arguments");
+    }
     for (const char *c = words[0]; *c != '\0'; c++) {
         size_t i = 0;
         while (i < EVENT_CLASSES && event_classes[i].letter != *c) {

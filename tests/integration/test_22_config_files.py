@@ -96,6 +96,8 @@ def test_bad_command_lines(fail_alike, arguments):
         "hz\n",
         "HZ x\n",
         "save 1\n",
+        "notify-keyspace-events KE A\n",
+        "hz 1 2\n",
         "hz 20\n\n\nnosuch",
     ],
 )

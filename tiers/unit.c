@@ -55,8 +55,9 @@ static bool parse(
     const char *name = parse_digits(text, &number);
     for (; name != NULL && units->name != NULL; units++) {
         if (strcasecmp(units->name, name) == 0) {
-            *value = number * units->factor;
-            return number <= high / units->factor;
+            bool fits = number <= high / units->factor;
+            *value = fits ? number * units->factor : 0;
+            return fits;
         }
     }
     return false;

@@ -75,6 +75,7 @@ def test_moving_keys_between_namespaces_keeps_every_tier(one):
     (["hot-maxmemori", "1mb"], "hot-maxmemori"),
     (["hot-maxmemory", "1mib"], "hot-maxmemory"),
     (["hot-maxmemory", "-1"], "hot-maxmemory"),
+    (["hot-maxmemory", "6666666666666256mb"], "hot-maxmemory"),
     (["hot-max-items", "1kb"], "hot-max-items"),
     (["hot-max-items", "99999999999999999999"], "hot-max-items"),
     (["eviction", "mru"], "eviction"),

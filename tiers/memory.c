@@ -192,7 +192,8 @@ enum engine_admission engine_admit(
         return ENGINE_ADMIT;
     }
     /* A value as large as everything cannot wait for room. */
-    if (size_bytes <= limit / 2 && size_bytes > engine->room_wanted_bytes) {
+    bool may_wait = size_bytes <= limit / 2;
+    if (may_wait && size_bytes > engine->room_wanted_bytes) {
         engine->room_wanted_bytes = size_bytes;
     }
     sink_turn(engine, engine_mono_us() + 500);
@@ -205,7 +206,7 @@ enum engine_admission engine_admit(
         (!can_make_room(engine) && held + size_bytes > limit)) {
         return ENGINE_REFUSE_OOM;
     }
-    return size_bytes > limit / 2 ? ENGINE_REFUSE_OOM : ENGINE_PARK;
+    return may_wait ? ENGINE_PARK : ENGINE_REFUSE_OOM;
 }
 
 enum engine_admission engine_admit_now(struct engine *engine, size_t size_bytes,

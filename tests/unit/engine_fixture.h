@@ -361,4 +361,15 @@ static inline void world_sane(struct world *world)
     assert_int_equal(live_bytes, engine->log.live_bytes);
 }
 
+/* The disk is full from now on; a client hears so when it writes the key. */
+static inline void world_refuse(struct world *world, const char *key)
+{
+    struct answer answer = answer_new();
+    world_plan(world, FAULT_APPLY, 1, true, DRY_FULL);
+    put_text(world, 0, key, key);
+    assert_true(engine_wait_synced(world->engine, &answer.waiter));
+    world_await(world, &answer);
+    assert_int_equal(answer.result, DRY_FULL);
+}
+
 #endif

@@ -289,16 +289,11 @@ static void deletion_outlives_moves_refused(void **state)
 /* A key that a full disk has refused; the next turn asks for room again. */
 static void refused_key(struct world *world)
 {
-    struct answer answer = answer_new();
     world_init(world, ENGINE_ALWAYS);
     put_text(world, 0, "del", "del");
     put_text(world, 1, "flushed", "flushed");
     world_settle(world);
-    world_plan(world, FAULT_APPLY, 1, true, DRY_FULL);
-    put_text(world, 0, "refused", "refused");
-    assert_true(engine_wait_synced(world->engine, &answer.waiter));
-    world_await(world, &answer);
-    assert_int_equal(answer.result, DRY_FULL);
+    world_refuse(world, "refused");
     world->now_ms += 60000;
 }
 

@@ -137,6 +137,9 @@ static void run_window(struct conn *conn, const char *window, size_t size)
     finish_round(conn, result);
 }
 
+/* Input that takes long to run. */
+#define LONG_INPUT_BYTES 4096
+
 void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 {
     struct conn *conn = (struct conn *)stream;
@@ -157,6 +160,9 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     server->last_reader_bytes += got;
     server->stats.net_input_bytes += got;
     server->stats.reads_processed++;
+    if (got >= LONG_INPUT_BYTES) {
+        conn_send_answers(server); /* they need not wait for all of it */
+    }
     size_t window_size = conn->input_size + got;
     if (buffer->base != server->read_buffer + conn->input_size) {
         resp_blob_filled(&conn->parser, got);

@@ -99,13 +99,21 @@ static void read_rows(struct dry_job *job, struct dry_store *store)
 
 /* ---- engine thread ---- */
 
+/* What was read of a row is freed once it is moved: all of a round together
+ * would hold the loop up for milliseconds. */
+static void drop_read(struct reclaim_row *row)
+{
+    free(row->read.data);
+    row->read.data = NULL;
+}
+
 /* Also where there is none. */
 static void reclaim_end(struct engine *engine)
 {
     struct reclaim *reclaim = engine->reclaim;
     engine->reclaim = NULL;
     for (size_t i = 0; reclaim != NULL && i < reclaim->row_count; i++) {
-        free(reclaim->rows[i].read.data);
+        drop_read(&reclaim->rows[i]);
     }
     free(reclaim);
 }
@@ -207,6 +215,7 @@ static bool move_turn(struct reclaim *reclaim, uint64_t deadline_us)
     while (valid && reclaim->next < reclaim->row_count &&
            move_row(engine, &reclaim->rows[reclaim->next])) {
         reclaim->moved_bytes += reclaim->rows[reclaim->next].bytes;
+        drop_read(&reclaim->rows[reclaim->next]);
         if (++reclaim->next % CLOCK_ROWS == 0 &&
             engine_mono_us() >= deadline_us) {
             return true;

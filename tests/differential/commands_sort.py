@@ -31,12 +31,16 @@ def sort(p, store=False):
             options.append([p.case(b"BY"), p.choice(BY + BY_NOTHING)])
         if p.chance(0.6):
             options.append([p.case(b"ALPHA")])
-    if p.chance(0.3):
+    some = p.chance(0.3)
+    # Which elements are shown is open, and so is which keys are looked up.
+    blind = some and bool(options)
+    if some:
         options.append(limit(p))
     if p.chance(0.4):
         options.append([p.case(p.choice([b"ASC", b"DESC", b"DESC"]))])
     for _ in range(p.choice([0, 0, 1, 2])):
-        options.append([p.case(b"GET"), p.choice([b"#"] * 3 + BY + BY_NOTHING)])
+        looked = BY_NOTHING if blind else BY + BY_NOTHING
+        options.append([p.case(b"GET"), p.choice([b"#"] * 3 + looked)])
     if p.chance(0.03):
         options.append([p.word()])
     p.random.shuffle(options)

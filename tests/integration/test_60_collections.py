@@ -1,5 +1,6 @@
 """Collections in every tier: what the differential test cannot say."""
 
+import itertools
 import random
 
 import pytest
@@ -109,6 +110,23 @@ def test_empty_collections_are_gone(both):
         both.same(*fill_)
         both.same(*drain)
         assert both.same("EXISTS", "k") == b":0\r\n"
+
+
+@pytest.mark.parametrize("aggregate", ["SUM", "MIN", "MAX"])
+@pytest.mark.parametrize("command", ["ZINTER", "ZUNION"])
+def test_infinite_scores_and_weights(both, command, aggregate):
+    """0 times infinity is 0 in the first set, and spoils a sum in another."""
+    both.same("FLUSHALL")
+    infinities = ["-inf", "0", "1", "inf"]
+    pairs = list(itertools.product(infinities, repeat=2))
+    for number, (one, other) in enumerate(pairs):
+        both.same("ZADD", "a", one, "m%d" % number)
+        both.same("ZADD", "b", other, "m%d" % number)
+        both.same("SADD", "c", "m%d" % number)
+    for keys in itertools.product("abc", repeat=2):
+        for weights in pairs:
+            both.same(command, "2", *keys, "WEIGHTS", *weights, "AGGREGATE", aggregate,
+                      "WITHSCORES")
 
 
 def test_encodings_change_where_redis_changes_them(both):

@@ -38,13 +38,15 @@ static bool is_set(const struct source *source)
     return kind_type(source->collection.kind) == TYPE_SET;
 }
 
+/* 0 times infinity is 0 where a member is seen first. */
 static double product(const struct source *source, double score)
 {
     double result = source->weight * score;
     return isnan(result) ? 0 : result;
 }
 
-/* The weighted score of a member; false when the source has it not. */
+/* The weighted score of a member, also one that is not a number: combine knows
+ * it. False when the source has it not. */
 static bool source_score(
     struct source *source, struct bytes member, double *score)
 {
@@ -55,7 +57,7 @@ static bool source_score(
     bool found = is_set(source)
                      ? set_has(&source->collection, member)
                      : zset_score(&source->collection, member, score);
-    *score = product(source, *score);
+    *score *= source->weight;
     return found;
 }
 
@@ -196,15 +198,17 @@ static bool parse_options(struct request *request, struct algebra *algebra)
 
 /* ---- the work ---- */
 
+/* `b` may be no number, as 0 times infinity is; a sum then is 0, and `a` both
+ * the least and the largest. */
 static double combine(enum zset_aggregate aggregate, double a, double b)
 {
     switch (aggregate) {
     case ZSET_SUM:
-        return isnan(a + b) ? 0 : a + b; /* inf - inf */
+        return isnan(a + b) ? 0 : a + b; /* inf - inf, too */
     case ZSET_MIN:
-        return a < b ? a : b;
+        return b < a ? b : a;
     default:
-        return a > b ? a : b;
+        return b > a ? b : a;
     }
 }
 

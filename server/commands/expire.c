@@ -88,13 +88,14 @@ static void expire(struct request *request, int64_t unit_ms, int64_t base_ms)
         return;
     }
     bool past = expiry_ms <= request->now_ms;
+    request->changes++;
     if (past) {
         db_delete(request->db, key, request->now_ms);
+        keyspace_changed(request, key);
     } else {
         db_set_expiry(request->db, entry, expiry_ms);
+        keyspace_touched(request, key);
     }
-    request->changes++;
-    keyspace_changed(request, key);
     keyspace_event(request, KEYSPACE_GENERIC, past ? "del" : "expire", key);
     reply_integer(request->reply, 1);
 }
@@ -127,7 +128,7 @@ void cmd_persist(struct request *request)
     if (had_expiry) {
         db_set_expiry(request->db, entry, DB_NO_EXPIRY);
         request->changes++;
-        keyspace_changed(request, key);
+        keyspace_touched(request, key);
         keyspace_event(request, KEYSPACE_GENERIC, "persist", key);
     }
     reply_integer(request->reply, had_expiry);

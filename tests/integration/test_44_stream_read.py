@@ -47,6 +47,7 @@ GOES_ON = [
     "p: XGROUP SETID k g 0\np: XDEL k 1-0",
     "p: XSETID k 7-0\np: XDEL k 1-0",
     "p: XTRIM k MAXLEN 0",
+    "p: XSETID k 7-0\np: PEXPIRE k 100000\np: PERSIST k",
     "p: SELECT 1\np: SADD k 1\np: MOVE k 0",
     "p: HSET k a b",
     "p: XGROUP DESTROY k other",
@@ -75,6 +76,16 @@ PLAYS = {
         p: XADD k 2-0 c d e f
         a<
         a: XREAD BLOCK 0 STREAMS k 0""",
+    "another expiry is no news": """
+        p: XADD k 1-0 a b
+        a> XREAD BLOCK 0 STREAMS k $
+        p: XSETID k 20-0
+        p: PEXPIREAT k 4103415245043 LT
+        a!
+        p: PERSIST k
+        a!
+        p: XADD k 21-0 c d
+        a<""",
     "all are served": """
         a> XREAD BLOCK 0 STREAMS k $
         b> XREAD BLOCK 0 COUNT 1 STREAMS k 0

@@ -31,8 +31,8 @@ void keyspace_changed(struct request *request, struct bytes key);
 void keyspace_changed_in(
     struct request *request, struct db *db, struct bytes key);
 /* The two halves of it. The first for a change that gives those who wait for
- * the key nothing: another expiry, entries taken out of a stream. The second for what only
- * they are told of: the end of a consumer group. */
+ * the key nothing: another expiry, entries taken out of a stream. The second
+ * for what only they are told of: the end of a consumer group. */
 void keyspace_touched(struct request *request, struct bytes key);
 void keyspace_ready(struct request *request, struct bytes key);
 

@@ -299,6 +299,7 @@ def overwrite():
 # ---- the lookup of a key's namespace ----
 
 LOOKUP_KEYS, LOOKUP_REQUESTS, NAMESPACES = 1000000, 1000000, 100
+LOOKUP_PAIRS = 5
 CALLGRIND_KEYS, CALLGRIND_REQUESTS = 20000, 50000
 
 
@@ -321,11 +322,10 @@ def lookup_instructions(count):
         return larder.end() / CALLGRIND_REQUESTS
 
 
-def lookup():
-    keys = scaled(LOOKUP_KEYS)
+def lookup_ratio(keys):
+    """CPU of a GET, of two servers that have been filled for it."""
     with Server("larder") as many, Server("larder") as none:
         namespaces_of_keys(many, keys)
-        found = len(many.command("NAMESPACE", "LIST"))
         seen = {many: [], none: []}
         for server in seen:
             fill(server, keys, 64)
@@ -338,9 +338,18 @@ def lookup():
             seen[server].append(used / scaled(LOOKUP_REQUESTS) * 1e6)
             return used
 
-        ratio, rounds = ratios(measure, many, none)
-    say("  GET P16, us: %d namespaces %s; one %s" % (found, describe(seen[many]), describe(seen[none])))
-    say("  ratios %s" % describe(rounds))
+        ratio, _ = ratios(measure, many, none)
+    say(
+        "  GET P16, us: %d namespaces %s; none %s; ratio %.3f"
+        % (NAMESPACES, describe(seen[many]), describe(seen[none]), ratio)
+    )
+    return ratio
+
+
+def lookup():
+    # Two servers that do the same differ by 1 or 2 %, by where in the
+    # processor's caches their memory comes to lie: several pairs.
+    ratio = statistics.median(lookup_ratio(scaled(LOOKUP_KEYS)) for _ in range(LOOKUP_PAIRS))
     at_most("CPU of a GET, 100 namespaces/none", 1.03, ratio)
     if shutil.which("valgrind") is None:
         say("  no valgrind: instructions were not counted")

@@ -34,7 +34,13 @@ uint64_t db_hash(const struct db *db, struct bytes key)
 
 void db_prefetch(struct db *db, uint64_t key_hash, unsigned stage)
 {
-    index_prefetch(&db->space->index, key_hash, stage);
+    const struct entry *entry =
+        index_prefetch(&db->space->index, key_hash, stage);
+    if (entry != NULL) { /* what its namespace keeps of each use */
+        const struct shelf *shelf = shelf_of(db->engine, entry);
+        __builtin_prefetch(shelf, 1);
+        __builtin_prefetch(arena_at(&db->engine->arena, shelf->hot.head), 1);
+    }
 }
 
 /* ---- dirt, deletion, expiry ---- */
@@ -267,15 +273,16 @@ struct entry *db_read(struct db *db, struct bytes key, int64_t now_ms)
         return NULL;
     }
     counters->hits++;
-    struct namespace *namespace = shelf_of(db->engine, found.entry)->namespace;
+    struct shelf *shelf = shelf_of(db->engine, found.entry);
     enum tier tier = entry_tier_of(found.entry);
     if (tier == TIER_COLD && !(found.entry->bits & ENTRY_TOUCHED)) {
         tier = TIER_DRY; /* it was fetched for this read */
     }
     counters->tier_hits[tier]++;
     db->engine->read_tiers |= (uint8_t)(1 << tier);
-    namespace->counters.hits[tier]++;
-    if (namespace->policy.sliding) {
+    shelf->hits[tier]++;
+    if ((found.entry->bits & ENTRY_HAS_EXPIRY) &&
+        shelf->namespace->policy.sliding) {
         renew_expiry(db, &found);
     }
     return use(db, &found);

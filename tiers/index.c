@@ -411,7 +411,8 @@ void index_remove(struct index *index, uint64_t hash, struct index_slot slot)
     index->count--;
 }
 
-void index_prefetch(const struct index *index, uint64_t hash, unsigned stage)
+struct entry *index_prefetch(
+    const struct index *index, uint64_t hash, unsigned stage)
 {
     /* A function that only prefetches has no effect that link-time
      * optimisation sees: without this its calls are dropped. */
@@ -420,8 +421,9 @@ void index_prefetch(const struct index *index, uint64_t hash, unsigned stage)
     const struct bucket *bucket = &segment->buckets[home_of(segment, hash)];
     if (stage == 0) {
         __builtin_prefetch(bucket);
-        return;
+        return NULL;
     }
+    struct entry *found = NULL;
     unsigned mask = match_tag(bucket, tag_of(hash));
     for (; mask != 0; mask &= mask - 1) {
         uint32_t ref = bucket->ref[__builtin_ctz(mask)];
@@ -433,8 +435,10 @@ void index_prefetch(const struct index *index, uint64_t hash, unsigned stage)
             const uint32_t *links = entry_links(entry);
             __builtin_prefetch(arena_at(index->arena, links[0]), 1);
             __builtin_prefetch(arena_at(index->arena, links[1]), 1);
+            found = entry;
         }
     }
+    return found;
 }
 
 /* First hash that is at home in bucket `bucket` of a segment that starts at

@@ -68,8 +68,10 @@ void index_insert(struct index *index, uint64_t hash, uint32_t entry_ref);
 /* Removes what `index_find...` found for `hash`. */
 void index_remove(struct index *index, uint64_t hash, struct index_slot slot);
 
-/* Hints: stage 0 the bucket, 1 the entry, 2 its LRU neighbours. */
-void index_prefetch(const struct index *index, uint64_t hash, unsigned stage);
+/* Hints: stage 0 the bucket, 1 the entry, 2 its LRU neighbours. At stage 2 an
+ * entry in RAM that may well be the one of that hash, or NULL. */
+struct entry *index_prefetch(
+    const struct index *index, uint64_t hash, unsigned stage);
 
 /* Visits the entries of the bucket at `position` (below 2^48) and returns the
  * position of the next bucket, 0 at the end. fn must not change the index. */

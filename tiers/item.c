@@ -34,8 +34,8 @@ static const struct policy *policy_of(
 
 bool item_is_large(const struct engine *engine, const struct entry *entry)
 {
-    size_t most = policy_of(engine, entry)->max_item_bytes;
-    return __builtin_expect(most != SIZE_MAX, 0) && item_bytes(entry) > most;
+    return engine->namespaces.choosy > 0 &&
+           item_bytes(entry) > policy_of(engine, entry)->max_item_bytes;
 }
 
 bool item_is_ram_only(const struct engine *engine, const struct entry *entry)

@@ -7,7 +7,7 @@
 
 struct lru {
     uint32_t head, tail; /* references, 0: empty */
-    uint64_t items;
+    uint32_t items;
     uint32_t cursor; /* somebody walks the list, and goes on here; 0: nobody,
                         or the head is behind */
 };

@@ -296,11 +296,14 @@ static void set_parents(struct namespaces *namespaces)
     namespaces->fallback = namespaces->sorted[0];
 }
 
-static void count_refusing(struct namespaces *namespaces)
+static void count_limiting(struct namespaces *namespaces)
 {
     namespaces->refusing = 0;
+    namespaces->choosy = 0;
     for (unsigned i = 0; i < namespaces->count; i++) {
-        namespaces->refusing += policy_refuses(&namespaces->sorted[i]->policy);
+        const struct policy *policy = &namespaces->sorted[i]->policy;
+        namespaces->refusing += policy_refuses(policy);
+        namespaces->choosy += policy->max_item_bytes != SIZE_MAX;
     }
 }
 
@@ -345,7 +348,7 @@ void engine_set_namespaces(struct engine *engine,
     namespaces->sorted = sorted;
     namespaces->count = count;
     set_parents(namespaces);
-    count_refusing(namespaces);
+    count_limiting(namespaces);
     if (namespaces->rehome.again && engine->dbs != NULL) {
         start_rehome(engine);
     }
@@ -400,6 +403,10 @@ bool engine_namespace_stats(const struct engine *engine, struct bytes prefix,
     }
     memcpy(stats->tier, namespace->tier, sizeof stats->tier);
     stats->counters = namespace->counters;
+    for (const struct shelf *shelf = namespace->shelves; shelf != NULL;
+         shelf = shelf->next_of_namespace) {
+        shelf_add_hits(stats->counters.hits, shelf);
+    }
     stats->disk_bytes = namespace->disk_bytes;
     stats->gets = count_gets(stats->counters.hits, stats->counters.misses);
     return true;

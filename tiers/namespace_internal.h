@@ -75,6 +75,7 @@ struct namespaces {
     struct namespace **sorted;
     unsigned count;    /* of the sorted ones */
     unsigned refusing; /* with eviction none and a limit to refuse at */
+    unsigned choosy;   /* with a limit for the size of an item in RAM */
     struct namespace *fallback; /* the one with the empty prefix */
     struct namespace *over;     /* some tier holds more than it may */
     struct {                    /* keys on their way to their namespace */

@@ -64,7 +64,9 @@ static struct shelf *shelf_create(
     struct space *space, struct namespace *namespace, unsigned number)
 {
     struct engine *engine = space->engine;
-    struct shelf *shelf = xcalloc(1, sizeof *shelf);
+    struct shelf *shelf = aligned_alloc(64, sizeof *shelf);
+    check(shelf != NULL);
+    memset(shelf, 0, sizeof *shelf);
     shelf->space = space;
     shelf->namespace = namespace;
     shelf->number = (uint16_t)number;
@@ -145,10 +147,18 @@ static void leave_list(struct shelf **list, struct shelf *shelf, bool of_space)
     *list = of_space ? shelf->next : shelf->next_of_namespace;
 }
 
+void shelf_add_hits(uint64_t hits[3], const struct shelf *shelf)
+{
+    for (unsigned tier = 0; tier < 3; tier++) {
+        hits[tier] += shelf->hits[tier];
+    }
+}
+
 void shelf_leave_namespace(struct shelf *shelf)
 {
     if (shelf->namespace != NULL) {
         leave_list(&shelf->namespace->shelves, shelf, false);
+        shelf_add_hits(shelf->namespace->counters.hits, shelf);
         shelf->namespace = NULL;
     }
 }

@@ -49,6 +49,15 @@ enum tier engine_take_read_tier(struct engine *engine)
     return tiers == 0 ? TIER_NONE : (enum tier)(31 - __builtin_clz(tiers));
 }
 
+static void reset_namespace(struct namespace *namespace)
+{
+    namespace->counters = (struct namespace_counters){0};
+    for (struct shelf *shelf = namespace->shelves; shelf != NULL;
+         shelf = shelf->next_of_namespace) {
+        memset(shelf->hits, 0, sizeof shelf->hits);
+    }
+}
+
 void engine_reset_stats(struct engine *engine)
 {
     struct engine_stats *counters = &engine->counters;
@@ -59,7 +68,7 @@ void engine_reset_stats(struct engine *engine)
         .last_save_ms = kept.last_save_ms,
     };
     for (unsigned i = 0; i < engine->namespaces.count; i++) {
-        engine->namespaces.sorted[i]->counters = (struct namespace_counters){0};
+        reset_namespace(engine->namespaces.sorted[i]);
     }
 }
 

@@ -155,3 +155,24 @@ def test_statistics(one, larder):
     one.command("CONFIG", "RESETSTAT")
     assert stats(one, "s:")["puts"] == 0
     wait_until(lambda: stats(one, "s:")["hot_keys"] == 1)
+
+
+def test_hits_of_all_databases(one):
+    """Those of a database that was flushed since count too."""
+    set_options(one, "s:", "eviction", "lru")
+    for database in ("3", "4"):
+        one.command("SELECT", database)
+        one.command("SET", "s:1", "x")
+        one.command("GET", "s:1")
+    assert stats(one, "s:")["hot_hits"] == 2
+    one.command("FLUSHDB")
+    assert stats(one, "s:")["hot_hits"] == 2
+    one.command("SET", "s:1", "x")
+    one.command("GET", "s:1")
+    found = stats(one, "s:")
+    assert (found["hot_hits"], found["gets"]) == (3, 3)
+    one.command("CONFIG", "RESETSTAT")
+    found = stats(one, "s:")
+    assert (found["hot_hits"], found["gets"]) == (0, 0)
+    one.command("FLUSHALL")
+    one.command("SELECT", "0")

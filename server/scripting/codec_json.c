@@ -172,6 +172,18 @@ static int json_new(lua_State *lua)
 
 /* ---- bit ---- */
 
+/* The argument as `bit` takes numbers: its lowest 32 bits. */
+static int32_t bit_argument(lua_State *lua, int index)
+{
+    luaL_checknumber(lua, index);
+    lua_getfield(lua, lua_upvalueindex(1), "tobit");
+    lua_pushvalue(lua, index);
+    lua_call(lua, 1, 1);
+    int32_t bits = (int32_t)lua_tonumber(lua, -1);
+    lua_pop(lua, 1);
+    return bits;
+}
+
 /* Debian's bit.tohex writes beyond its buffer for the smallest number of
  * digits there is. */
 static int bit_tohex(lua_State *lua)
@@ -179,13 +191,8 @@ static int bit_tohex(lua_State *lua)
     static const char lower[] = "0123456789abcdef",
                       upper[] = "0123456789ABCDEF";
     char out[8];
-    luaL_checknumber(lua, 1);
-    lua_settop(lua, 2);
-    int64_t digits = lua_isnil(lua, 2) ? 8 : luaL_checkinteger(lua, 2);
-    lua_getfield(lua, lua_upvalueindex(1), "tobit");
-    lua_pushvalue(lua, 1);
-    lua_call(lua, 1, 1);
-    uint32_t number = (uint32_t)(int32_t)lua_tonumber(lua, -1);
+    uint32_t number = (uint32_t)bit_argument(lua, 1);
+    int64_t digits = lua_isnone(lua, 2) ? 8 : bit_argument(lua, 2);
     const char *table = digits < 0 ? upper : lower;
     digits = digits < 0 ? -digits : digits;
     size_t count = digits > 8 ? 8 : (size_t)digits;

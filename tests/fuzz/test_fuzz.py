@@ -1,7 +1,6 @@
 """Each libFuzzer target for two minutes, beginning from its corpus here.
 
---seconds=N      for so long instead; other than as a part of all tests, which
-                 leave these little of the processor
+--seconds=N      for so long instead
 LARDER_SEED=n    the random numbers it begins with
 """
 
@@ -59,7 +58,7 @@ def test_finds_nothing(name, seconds, tmp_path):
             [str(BUILT / ("fuzz_" + name)),
              "-max_total_time=%d" % duration, "-seed=%d" % (chosen % 2**32),
              # By the clock on the wall, and others may have the processor.
-             "-timeout=100",
+             "-timeout=60",
              "-rss_limit_mb=2048", "-print_final_stats=1",
              "-artifact_prefix=%s/%s-" % (FINDINGS, name),
              *options(name, tmp_path), str(inputs)],

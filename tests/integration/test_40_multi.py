@@ -151,9 +151,9 @@ def test_watch(both, name, watched):
 @pytest.mark.parametrize("change", ["", "SET a 2", "DEL a", "EXPIRE a 100",
                                     "FLUSHALL", "SWAPDB 0 1"])
 def test_watch_of_what_expires(both, change):
-    both.same("SET", "a", "1", "PX", "30")
+    both.same("SET", "a", "1", "PX", "300")
     both.same("WATCH", "a")
-    time.sleep(0.06)
+    time.sleep(0.35)
     if change:
         both.same(*words(change))
     play(both, ["MULTI", "PING", "EXEC"])

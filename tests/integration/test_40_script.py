@@ -335,6 +335,12 @@ BIT = [
     "return {bit.band(7,3),bit.bor(1,2),bit.bxor(1,3),bit.bnot(0),bit.lshift(1,31),bit.rshift(-1,1),bit.arshift(-8,1),bit.rol(1,33),bit.ror(1,1),bit.bswap(1)}",
     "return bit.tohex()",
     "return bit.tohex('x')",
+    "return bit.tohex(1,nil)",
+    "return bit.tohex(1,{})",
+] + [
+    "return bit.tohex(%s,%s)" % (number, digits)
+    for number in ("1", "-1", "2^40+5.5", "1/0")
+    for digits in ("2^31", "2^32+3", "-2^63", "2^0x12345678", "-1/0", "0/0", "2.5", "-0.5", "'4'")
 ]
 
 SHEBANG = [

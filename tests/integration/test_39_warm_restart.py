@@ -7,7 +7,7 @@ import pytest
 
 from support.namespaces import tier
 from support.resp import encode
-from support.server import SANITIZED, wait_until
+from support.server import wait_until
 
 
 def figures(one):
@@ -118,7 +118,6 @@ def test_flushed_expired_and_deleted_between(start_larder):
         assert one.command("DBSIZE") == b":0\r\n"
 
 
-@pytest.mark.skipif(SANITIZED, reason="its memory is not for values alone")
 def test_lower_limits_hold(start_larder):
     server = start_larder("save ''", "maxmemory 100mb")
     with server.connect() as one:

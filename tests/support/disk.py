@@ -11,8 +11,7 @@ SOURCE = pathlib.Path(__file__).with_name("failing_disk.c")
 
 
 class Disk:
-    """Give `env` to start_larder. Not for sanitized builds, whose runtime must
-    be loaded first."""
+    """Give `env` to start_larder."""
 
     def __init__(self, directory):
         library = directory / "failing_disk.so"

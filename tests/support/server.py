@@ -27,6 +27,8 @@ LARDER = pathlib.Path(
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:"
     "allocator_may_return_null=1:"
+    # Libraries that tests preload come before the sanitizer's.
+    "verify_asan_link_order=0:"
     "quarantine_size_mb=32",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",

@@ -162,6 +162,9 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     server->stats.reads_processed++;
     if (got >= LONG_INPUT_BYTES) {
         conn_send_answers(server); /* they need not wait for all of it */
+        if ((conn->flags & CONN_CLOSING) != 0) {
+            return; /* one of them was its own, and could not be sent */
+        }
     }
     size_t window_size = conn->input_size + got;
     if (buffer->base != server->read_buffer + conn->input_size) {

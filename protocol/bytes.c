@@ -136,6 +136,11 @@ void *xcalloc(size_t count, size_t size)
     return checked(empty ? calloc(1, 1) : calloc(count, size));
 }
 
+void *xcalloc_lines(size_t size)
+{
+    return memset(checked(aligned_alloc(LINE_BYTES, size)), 0, size);
+}
+
 void *xrealloc(void *old, size_t size)
 {
     return checked(realloc(old, size > 0 ? size : 1));

@@ -58,6 +58,10 @@ _Noreturn void check_failed(const char *condition, const char *file, int line);
  * free(). Any thread. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
+/* Zeroed memory in whole lines of the processor's cache: of LINE_BYTES, at a
+ * multiple of it. `size` is one, too, and not 0. */
+#define LINE_BYTES 64
+void *xcalloc_lines(size_t size);
 void *xrealloc(void *old, size_t size);
 char *xstrdup(const char *text);
 

@@ -95,10 +95,7 @@ static struct segment *segment_create(
     struct index *index, uint32_t bucket_count, uint32_t depth)
 {
     struct segment *segment = xcalloc(1, sizeof *segment);
-    size_t size = bucket_count * sizeof(struct bucket);
-    segment->buckets = aligned_alloc(64, size);
-    check(segment->buckets != NULL);
-    memset(segment->buckets, 0, size);
+    segment->buckets = xcalloc_lines(bucket_count * sizeof(struct bucket));
     segment->bucket_count = bucket_count;
     segment->depth = depth;
     *index->bytes += segment_bytes(segment);

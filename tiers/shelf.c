@@ -64,9 +64,7 @@ static struct shelf *shelf_create(
     struct space *space, struct namespace *namespace, unsigned number)
 {
     struct engine *engine = space->engine;
-    struct shelf *shelf = aligned_alloc(64, sizeof *shelf);
-    check(shelf != NULL);
-    memset(shelf, 0, sizeof *shelf);
+    struct shelf *shelf = xcalloc_lines(sizeof *shelf);
     shelf->space = space;
     shelf->namespace = namespace;
     shelf->number = (uint16_t)number;

@@ -13,12 +13,12 @@ struct space;
 
 /* An entry names its shelf, and by it its space and namespace. */
 struct shelf {
-    _Alignas(64) struct space *space; /* to `hits`: what a GET needs */
-    struct namespace *namespace;      /* NULL: the space was flushed */
-    uint16_t number;                  /* in engine->shelves, in struct entry */
-    uint8_t eviction;                 /* enum namespace_eviction */
-    bool links_dry;                   /* dry entries are in a list too */
-    bool renewed;                     /* another one has taken its place */
+    _Alignas(LINE_BYTES) struct space *space; /* to `hits`: what a GET needs */
+    struct namespace *namespace;              /* NULL: the space was flushed */
+    uint16_t number;  /* in engine->shelves, in struct entry */
+    uint8_t eviction; /* enum namespace_eviction */
+    bool links_dry;   /* dry entries are in a list too */
+    bool renewed;     /* another one has taken its place */
     struct lru hot;
     uint64_t hits[3]; /* by tier; a namespace counts those of its shelves */
     struct lru cold, dry;

@@ -5,10 +5,6 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
-
 /* Wall clock in ms since 1970, to a few ms; monotonic clock in us. */
 int64_t server_now_ms(void);
 uint64_t server_mono_us(void);
@@ -24,7 +20,9 @@ uint64_t clock_mono_ns(void);
 static inline uint64_t clock_ticks(void)
 {
 #if defined(__x86_64__)
-    return __rdtsc();
+    /* Not __rdtsc(): its header is 60,000 lines, a second of compiling for
+     * each of the 150 files that include this one. */
+    return __builtin_ia32_rdtsc();
 #else
     return clock_mono_ns();
 #endif

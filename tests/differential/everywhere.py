@@ -53,13 +53,13 @@ class Place:
         if self.connection is not None:
             self.connection.close()
 
-    def send(self, commands):
+    def send(self, commands, encoded):
         """The commands, with a move before each."""
         data = []
-        for words in commands:
+        for words, command in zip(commands, encoded):
             if len(words) > 1:
                 data.append(encode(*self.keep(self.chance, words)))
-            data.append(encode(*words))
+            data.append(command)
         self.connection.send(b"".join(data))
 
     def read(self, commands):
@@ -112,8 +112,9 @@ class Player:
             place.begin(number)
         index = 0
         for commands, pause in self.pipelines(program):
+            encoded = [encode(*words) for words in commands]
             for place in self.places:
-                place.send(commands)
+                place.send(commands, encoded)
             found = [place.read(commands) for place in self.places]
             for at, words in enumerate(commands):
                 self.commands += 1

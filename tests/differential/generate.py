@@ -73,36 +73,33 @@ def runs_out(args):
 
 
 def blocks(args):
-    """True for a WAIT that Redis would really wait for, and for a read of
-    streams that may wait for one."""
-    name = args[0].upper()
-    if name in (b"XREAD", b"XREADGROUP"):
-        times = [as_integer(time) for word, time in zip(args, args[1:])
-                 if word.upper() == b"BLOCK"]
-        return any(time is not None and time >= 0 for time in times)
+    """True for a read of streams that may wait for one."""
+    times = [as_integer(time) for word, time in zip(args, args[1:])
+             if word.upper() == b"BLOCK"]
+    return any(time is not None and time >= 0 for time in times)
+
+
+def waits(args):
+    """True for a WAIT that Redis would really wait for."""
     replicas = as_integer(args[1]) if len(args) > 1 else None
-    return name == b"WAIT" and replicas is not None and replicas > 0
+    return replicas is not None and replicas > 0
 
 
 def floods(args):
     """True for so many random members that Redis answers for minutes."""
-    samples = (b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER")
     count = as_integer(args[2]) if len(args) > 2 else None
-    return (args[0].upper() in samples and count is not None
-            and -2 ** 63 < count < -10000)
+    return count is not None and -2 ** 63 < count < -10000
 
 
 def pops_any(args):
     """True for an SPOP of some of a set's members: which is left to chance."""
     count = as_integer(args[2]) if len(args) > 2 else None
-    return args[0].upper() == b"SPOP" and (
-        len(args) == 2 or (count is not None and 0 < count < 100000))
+    return len(args) == 2 or (count is not None and 0 < count < 100000)
 
 
 def tells_time(args):
     """True for an XADD whose id would be the clock's."""
-    return args[0].upper() == b"XADD" and any(
-        word.split(b"\x00")[0] == b"*" for word in args[2:])
+    return any(word.split(b"\x00")[0] == b"*" for word in args[2:])
 
 
 # Redis' SORT takes an error of an earlier conversion for its own, until a
@@ -119,8 +116,16 @@ def stores_any_order(args):
     Redis: texts that are equal."""
     words = [word.upper() for word in args]
     by = [args[i + 1] for i in range(2, len(args) - 1) if words[i] == b"BY"]
-    return (words[0] == b"SORT" and b"STORE" in words
-            and any(b"*" in pattern for pattern in by))
+    return b"STORE" in words and any(b"*" in pattern for pattern in by)
+
+
+# What is not played of a command.
+REFUSED = {
+    b"SET": runs_out, b"GETEX": runs_out, **dict.fromkeys(RISKY, runs_out),
+    b"XREAD": blocks, b"XREADGROUP": blocks, b"WAIT": waits,
+    b"HRANDFIELD": floods, b"SRANDMEMBER": floods, b"ZRANDMEMBER": floods,
+    b"SPOP": pops_any, b"XADD": tells_time, b"SORT": stores_any_order,
+}
 
 
 def deleted_unseen(args):
@@ -193,9 +198,8 @@ class Generator:
             args = [self.pool.case(row[0])] + row[2](self.pool)
             if self.pool.chance(0.04):
                 args = self.spoil(args)
-            if not (runs_out(args) or blocks(args) or floods(args)
-                    or pops_any(args) or tells_time(args)
-                    or stores_any_order(args)):
+            refused = REFUSED.get(args[0].upper())
+            if refused is None or not refused(args):
                 return args
 
     def spoil(self, args):

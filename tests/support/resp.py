@@ -21,10 +21,8 @@ def encode(*args):
     """A command as a RESP array of bulk strings."""
     parts = [b"*%d\r\n" % len(args)]
     for arg in args:
-        if isinstance(arg, str):
-            arg = arg.encode()
-        elif isinstance(arg, (int, float)):
-            arg = repr(arg).encode()
+        if not isinstance(arg, bytes):
+            arg = arg.encode() if isinstance(arg, str) else repr(arg).encode()
         parts.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
     return b"".join(parts)
 

@@ -357,6 +357,8 @@ static void test_many(void **state)
 
 /* ---- readers beside the writer ---- */
 
+enum { LAST_ID = 600, KEPT_IDS = 300 };
+
 struct reading {
     struct fixture *fixture;
     atomic_uint_fast64_t *last;
@@ -369,7 +371,7 @@ static void *read_on(void *argument)
     struct dry_store *store = reading->fixture->store;
     uint64_t random = reading->seed, last;
     size_t wrong = 0;
-    while ((last = atomic_load(reading->last)) < 2000) {
+    while ((last = atomic_load(reading->last)) < LAST_ID) {
         uint64_t id = 1 + seed_below(&random, last + 1);
         size_t header_bytes, payload_bytes;
         char *data;
@@ -400,11 +402,11 @@ static void test_threads(void **state)
         assert_int_equal(
             pthread_create(&threads[i], NULL, read_on, &readings[i]), 0);
     }
-    for (uint64_t id = 1; id <= 2000; id++) {
+    for (uint64_t id = 1; id <= LAST_ID; id++) {
         struct dry_record record = fixture_record(id, 20, size_of(id));
         struct dry_batch_view batch = {.records = &record,
             .record_count = 1,
-            .keep_from = id > 300 && id % 10 == 0 ? id - 300 : 0};
+            .keep_from = id > KEPT_IDS && id % 10 == 0 ? id - KEPT_IDS : 0};
         assert_int_equal(fixture_apply(fixture, &batch), DRY_OK);
         fixture_free(&record, 1);
         atomic_store(&last, id);

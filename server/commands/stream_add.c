@@ -1,6 +1,11 @@
 /* XADD, XTRIM. */
 #include "server/commands/stream.h"
 
+static void error_too_large(struct request *request)
+{
+    reply_error(request->reply, "ERR Elements are too large to be stored");
+}
+
 /* The id that the entry gets; false after an error. */
 static bool choose_id(struct request *request, const struct stream *stream,
     const struct stream_new *new, struct stream_id *id)
@@ -12,7 +17,6 @@ static bool choose_id(struct request *request, const struct stream *stream,
             "more items");
         return false;
     }
-    bool valid = true;
     if (new->next_id) {
         *id = (struct stream_id){(uint64_t)request->now_ms, 0};
         if (id->ms <= last.ms) { /* the clock may go back */
@@ -22,11 +26,14 @@ static bool choose_id(struct request *request, const struct stream *stream,
     } else {
         *id = new->id;
         if (new->next_seq && id->ms == last.ms) {
-            valid = last.seq != UINT64_MAX;
+            if (last.seq == UINT64_MAX) {
+                error_too_large(request); /* Redis says so */
+                return false;
+            }
             id->seq = last.seq + 1;
         }
     }
-    if (!valid || stream_id_compare(*id, last) <= 0) {
+    if (stream_id_compare(*id, last) <= 0) {
         reply_error(request->reply,
             "ERR The ID specified in XADD is equal or smaller than the target "
             "stream top item");
@@ -42,7 +49,7 @@ static bool fits_entry(struct request *request, int first)
         bytes += request->argv[i].size;
     }
     if (bytes > STREAM_ENTRY_MAX_BYTES) {
-        reply_error(request->reply, "ERR Elements are too large to be stored");
+        error_too_large(request);
     }
     return bytes <= STREAM_ENTRY_MAX_BYTES;
 }

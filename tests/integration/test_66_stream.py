@@ -43,6 +43,14 @@ def test_last_possible_id(both):
     both.same("XRANGE", "s", "-", "(0-0")
 
 
+def test_last_possible_sequence(both):
+    both.same("XADD", "s", "1-18446744073709551615", "a", "b")
+    both.same("XADD", "s", "1-*", "a", "b")
+    both.same("XADD", "s", "0-*", "a", "b")
+    both.same("XADD", "s", "2-*", "a", "b")
+    both.same("XRANGE", "s", "-", "+")
+
+
 def test_trimming_about_a_length(both):
     """Whole nodes go, as Redis' do."""
     both.same("CONFIG", "SET", "stream-node-max-entries", 10)

@@ -457,7 +457,7 @@ static const struct {
 };
 
 /* Each is a process of its own, which is slow in a sanitized build. */
-enum { HEAD_STRIDE = SANITIZED ? 5 : 1, FLIPS = SANITIZED ? 60 : 150 };
+enum { HEAD_STRIDE = SANITIZED ? 5 : 1, FLIPS = SANITIZED ? 60 : 300 };
 
 static void test_flips(void **state)
 {

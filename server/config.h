@@ -116,12 +116,13 @@ struct config {
     uint64_t maxmemory; /* as configured, 0: 60 % of what there is */
     struct save_point *save;
     unsigned save_count;
-    int appendfsync;      /* enum append_fsync */
-    char *dir;            /* absolute; also the process' working directory */
-    char *dry_dir;        /* see config_dry_path; ours */
-    uint64_t dry_maxsize; /* bytes on disk, 0: what the disk allows; ours */
-    int64_t dry_readers;  /* reader threads; ours */
-    bool warm_restart;    /* ours */
+    int appendfsync;         /* enum append_fsync */
+    char *dir;               /* absolute; also the process' working directory */
+    char *dry_dir;           /* see config_dry_path; ours */
+    uint64_t dry_maxsize;    /* bytes on disk, 0: what the disk allows; ours */
+    uint64_t dry_page_cache; /* bytes, 0: what maxmemory leaves; ours */
+    int64_t dry_readers;     /* reader threads; ours */
+    bool warm_restart;       /* ours */
     uint64_t hll_sparse_max_bytes;
     bool appendonly;
     bool rdbcompression;

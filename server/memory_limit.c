@@ -1,4 +1,4 @@
-/* How much memory `maxmemory 0` stands for. */
+/* How much memory there is, and how much of it `maxmemory 0` stands for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +72,17 @@ static uint64_t control_group_limit(uint64_t limit)
     return limit;
 }
 
+uint64_t server_memory_bytes(void)
+{
+    uint64_t bytes =
+        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return control_group_limit(bytes);
+}
+
 uint64_t server_maxmemory_bytes(const struct config *config)
 {
     if (config->maxmemory != 0) {
         return config->maxmemory;
     }
-    uint64_t bytes =
-        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    return control_group_limit(bytes) / 100 * DEFAULT_PERCENT;
+    return server_memory_bytes() / 100 * DEFAULT_PERCENT;
 }

@@ -169,6 +169,18 @@ static uint64_t dry_maxsize_bytes(const struct config *config)
     return (uint64_t)disk.f_blocks * disk.f_frsize;
 }
 
+/* `dry-page-cache 0`: what `maxmemory` leaves of the machine's memory, or of
+ * that of the control group. */
+static uint64_t page_cache_bytes(
+    const struct config *config, uint64_t maxmemory_bytes)
+{
+    if (config->dry_page_cache != 0) {
+        return config->dry_page_cache;
+    }
+    uint64_t bytes = server_memory_bytes();
+    return bytes > maxmemory_bytes ? bytes - maxmemory_bytes : 1;
+}
+
 /* A tenth of a turn by each step of active-expire-effort: beside busy clients
  * about as much as Redis gives to it. */
 static unsigned expire_slice_us(const struct config *config)
@@ -186,6 +198,7 @@ static bool create_engine(struct server *server)
         .databases = (unsigned)config->databases,
         .maxmemory_bytes = server->maxmemory_bytes,
         .dry_maxsize_bytes = dry_maxsize_bytes(config),
+        .page_cache_bytes = page_cache_bytes(config, server->maxmemory_bytes),
         .reader_threads = (unsigned)config->dry_readers,
         .durability = config_durability(config),
         .policy = (enum engine_policy)config->maxmemory_policy,

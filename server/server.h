@@ -139,6 +139,8 @@ struct server {
 /* The effective maxmemory: as configured, or 60 % of what the machine or its
  * control group has. Also what CONFIG SET maxmemory gives the engine. */
 uint64_t server_maxmemory_bytes(const struct config *config);
+/* Of the machine, or of its control group if that has less. */
+uint64_t server_memory_bytes(void);
 
 /* What is worked out from the configuration once instead of with every
  * command: at start and after CONFIG SET. */

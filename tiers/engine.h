@@ -48,7 +48,8 @@ struct engine_options {
     unsigned databases;
     uint64_t maxmemory_bytes; /* > 0; the caller resolves the default */
     uint64_t dry_maxsize_bytes;
-    unsigned reader_threads;
+    uint64_t page_cache_bytes; /* see struct dry_open_options */
+    unsigned reader_threads;   /* 0: as many as suit the machine */
     enum engine_durability durability;
     enum engine_policy policy;
     const struct dry_ops *dry; /* NULL: LMDB */

@@ -62,6 +62,7 @@ struct log {
     struct dry_store *store; /* NULL: no dry tier */
     const struct dry_ops *ops;
     struct dry_workers *workers;
+    unsigned reader_threads;
     uint64_t next_id;
     uint64_t committed_id; /* records up to here are in the store */
     struct batch *open;

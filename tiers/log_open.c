@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tiers/dictionary.h"
+#include "tiers/dry/ring.h"
 
 #define SECRET_NAME "secret"
 
@@ -32,6 +33,20 @@ static enum dry_result load_secret(struct engine *engine)
     return log->ops->apply(log->store, &first, reason, sizeof reason);
 }
 
+/* With io_uring each has many reads under way, and one works while the other
+ * waits for the disk; without it each has one. */
+enum { READERS_WITH_RING = 2, READERS_WITHOUT = 8 };
+
+static unsigned reader_threads(const struct engine_options *options)
+{
+    if (options->reader_threads != 0) {
+        return options->reader_threads;
+    }
+    struct ring *ring = ring_create();
+    ring_destroy(ring);
+    return ring != NULL ? READERS_WITH_RING : READERS_WITHOUT;
+}
+
 /* The store, and what the engine keeps in it beside the log. */
 static bool open_store(struct engine *engine, char *reason, size_t reason_size)
 {
@@ -40,7 +55,8 @@ static bool open_store(struct engine *engine, char *reason, size_t reason_size)
     struct dry_open_options open = {
         .path = options->path,
         .limit_bytes = options->dry_maxsize_bytes,
-        .reader_threads = options->reader_threads,
+        .page_cache_bytes = options->page_cache_bytes,
+        .reader_threads = log->reader_threads,
     };
     log->ops = options->dry != NULL ? options->dry : &dry_lmdb_ops;
     if (log->ops->open(&log->store, &open, reason, reason_size) != DRY_OK) {
@@ -74,6 +90,7 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
     if (options->path == NULL) {
         return true;
     }
+    log->reader_threads = reader_threads(options);
     if (!open_store(engine, reason, reason_size)) {
         dictionaries_destroy(engine);
         return false;
@@ -82,7 +99,7 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
     log->next_id = log->stats.last_id + 1;
     log->committed_id = log->stats.last_id;
     log->workers = dry_workers_create(
-        log->store, options->reader_threads, options->wake, options->context);
+        log->store, log->reader_threads, options->wake, options->context);
     return true;
 }
 

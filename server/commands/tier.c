@@ -60,6 +60,7 @@ const struct tier_figure tier_figures[] = {
     FIGURE("disk_records", dry.record_count),
     FIGURE("disk_file_bytes", dry.file_bytes),
     FIGURE("disk_used_bytes", dry.used_bytes),
+    FIGURE("direct_reads", dry.direct_reads),
     FIGURE("disk_free_bytes", dry.free_bytes),
     FIGURE("disk_limit_bytes", dry.limit_bytes),
     FIGURE("log_bytes", dry_total_bytes),

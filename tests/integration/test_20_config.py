@@ -12,7 +12,7 @@ from support.server import wait_until
 from support.settings import DIFFERENT, ask, settings
 
 # Larder has these and Redis has not.
-OURS = {"dry-dir", "dry-maxsize", "dry-readers", "namespace", "tier-defaults",
+OURS = {"dry-dir", "dry-maxsize", "dry-page-cache", "dry-readers", "namespace", "tier-defaults",
         "scripting", "script-maxmemory", "warm-restart"}
 
 LARDER_CONFIG = ['save ""', "enable-debug-command yes"]

@@ -26,6 +26,7 @@ struct fixture {
     char directory[DIRECTORY_PATH_BYTES]; /* for this test alone */
     char path[80];                        /* of the store in it */
     uint64_t limit_bytes;
+    uint64_t page_cache_bytes;
     char reason[200];
 };
 
@@ -63,6 +64,7 @@ static inline enum dry_result fixture_try_open(struct fixture *fixture)
 {
     struct dry_open_options options = {.path = fixture->path,
         .limit_bytes = fixture->limit_bytes,
+        .page_cache_bytes = fixture->page_cache_bytes,
         .reader_threads = 4};
     fixture->reason[0] = '\0';
     return fixture->ops->open(

@@ -201,7 +201,7 @@ static const struct {
     {"dir", "/nonexistent-directory", NULL},
     {"dir", "/", "/"},
     {"databases", "16385", NULL},
-    {"dry-readers", "0", NULL},
+    {"dry-readers", "257", NULL},
     {"dry-maxsize", "20gb", "21474836480"},
 };
 

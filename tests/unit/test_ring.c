@@ -75,12 +75,12 @@ static void read_pieces(struct ring *ring)
     for (size_t i = 0; i < READS; i++) {
         parts[i][0] = (struct iovec){to[i], 100};
         parts[i][1] = (struct iovec){to[i] + 100, 300};
-        reads[i] =
-            (struct ring_read){.at = i * 331, .parts = parts[i], .count = 2};
+        reads[i] = (struct ring_read){
+            .fd = fd, .at = i * 331, .parts = parts[i], .count = 2};
     }
     reads[READS - 2].at = FILE_BYTES - 200;
     reads[READS - 1].at = FILE_BYTES + 5000;
-    ring_read_all(ring, fd, reads, READS);
+    ring_read_all(ring, reads, READS);
     for (size_t i = 0; i < READS - 2; i++) {
         assert_int_equal(reads[i].error, 0);
         for (size_t j = 0; j < 400; j++) {
@@ -89,7 +89,7 @@ static void read_pieces(struct ring *ring)
     }
     assert_int_equal(reads[READS - 2].error, ENODATA);
     assert_int_equal(reads[READS - 1].error, ENODATA);
-    ring_read_all(ring, fd, reads, 0);
+    ring_read_all(ring, reads, 0);
     close(fd);
 }
 
@@ -116,9 +116,9 @@ static void expect_bad_file(struct ring *ring)
 {
     char to[2][10];
     struct iovec parts[2] = {{to[0], 10}, {to[1], 10}};
-    struct ring_read reads[2] = {
-        {.parts = &parts[0], .count = 1}, {.parts = &parts[1], .count = 1}};
-    ring_read_all(ring, -1, reads, 2);
+    struct ring_read reads[2] = {{.fd = -1, .parts = &parts[0], .count = 1},
+        {.fd = -1, .parts = &parts[1], .count = 1}};
+    ring_read_all(ring, reads, 2);
     assert_int_equal(reads[0].error, EBADF);
     assert_int_equal(reads[1].error, EBADF);
 }

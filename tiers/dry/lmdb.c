@@ -187,7 +187,9 @@ static struct lmdb *store_create(const struct dry_open_options *options)
     struct lmdb *store = xcalloc(1, sizeof(*store));
     store->base.ops = &dry_lmdb_ops;
     store->place.lock_fd = -1;
+    store->direct_fd = -1;
     store->limit_bytes = options->limit_bytes;
+    store->page_cache_bytes = options->page_cache_bytes;
     store->max_readers = options->reader_threads + SPARE_READERS;
     store->reader_count = options->reader_threads;
     store->readers = xcalloc(store->reader_count + 1, sizeof(*store->readers));
@@ -264,6 +266,7 @@ static void lmdb_stats(struct dry_store *base, struct dry_stats *stats)
     struct lmdb *store = lmdb_of(base);
     pthread_mutex_lock(&store->lock);
     *stats = store->stats;
+    stats->direct_reads = store->direct_reads;
     pthread_mutex_unlock(&store->lock);
 }
 

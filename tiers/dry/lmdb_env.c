@@ -1,4 +1,5 @@
 #include "tiers/dry/lmdb_page.h"
+#include "tiers/dry/lmdb_plan.h"
 #include "tiers/dry/lmdb_seal.h"
 #include "tiers/dry/lmdb_store.h"
 
@@ -198,6 +199,10 @@ void lmdb_env_close(struct lmdb *store)
         mdb_env_close(store->env);
         store->env = NULL;
     }
+    if (store->direct_fd >= 0) {
+        close(store->direct_fd);
+        store->direct_fd = -1;
+    }
 }
 
 static int configure(struct lmdb *store)
@@ -379,6 +384,9 @@ int lmdb_env_open(struct lmdb *store)
     if (rc == MDB_SUCCESS) {
         /* The neighbours of what is read are not wanted. */
         posix_fadvise(store->fd, 0, 0, POSIX_FADV_RANDOM);
+        if (store->page_cache_bytes != 0) {
+            store->direct_fd = plan_open_direct(store->place.data_path);
+        }
     }
     if (rc != MDB_SUCCESS) {
         lmdb_env_close(store);

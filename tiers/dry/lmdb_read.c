@@ -8,68 +8,23 @@
  * and many can be asked for at once. */
 #include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_page.h"
-#include "tiers/dry/lmdb_store.h"
-#include "tiers/dry/ring.h"
+#include "tiers/dry/lmdb_plan.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BATCH_READS = 64, PLAN_READS = 128, PLAN_PARTS = 512 };
+enum {
+    BATCH_READS = 64,
+    /* Larger payloads are read to where they are wanted. */
+    DIRECT_MAX_BYTES = PLAN_DIRECT_PAGES / 4 * LMDB_PAGE_BYTES,
+};
 
 /* What a reader thread keeps between batches. */
 struct lmdb_reader {
     struct ring *ring;
+    char *direct_pages; /* PLAN_DIRECT_PAGES of them, once they are needed */
     char pages[BATCH_READS * LMDB_PAGE_BYTES];
 };
-
-/* Reads to be done together. Pieces on pages that follow each other in the
- * file are one read. */
-struct plan {
-    const struct lmdb *store;
-    struct ring *ring;
-    struct ring_read reads[PLAN_READS];
-    int *codes[PLAN_READS]; /* where an error of each goes */
-    size_t read_count;
-    struct iovec parts[PLAN_PARTS];
-    size_t part_count;
-    uint64_t end;                        /* of the last read, in the file */
-    char page_header[PAGE_HEADER_BYTES]; /* between two pieces: not wanted */
-};
-
-static void plan_run(struct plan *plan)
-{
-    ring_read_all(plan->ring, plan->store->fd, plan->reads, plan->read_count);
-    for (size_t i = 0; i < plan->read_count; i++) {
-        int error = plan->reads[i].error;
-        if (error != 0) {
-            *plan->codes[i] = error == ENODATA ? MDB_CORRUPTED : error;
-        }
-    }
-    plan->read_count = plan->part_count = 0;
-}
-
-static void plan_add(
-    struct plan *plan, uint64_t at, struct iovec part, int *code)
-{
-    if (plan->read_count == PLAN_READS || plan->part_count + 2 > PLAN_PARTS) {
-        plan_run(plan);
-    }
-    struct ring_read *last = plan->reads + plan->read_count - 1;
-    if (plan->read_count > 0 && plan->codes[plan->read_count - 1] == code &&
-        at == plan->end + PAGE_HEADER_BYTES) {
-        plan->parts[plan->part_count++] =
-            (struct iovec){plan->page_header, PAGE_HEADER_BYTES};
-        last->count++;
-    } else {
-        last++;
-        *last = (struct ring_read){
-            .at = at, .parts = plan->parts + plan->part_count};
-        plan->codes[plan->read_count++] = code;
-    }
-    plan->parts[plan->part_count++] = part;
-    last->count++;
-    plan->end = at + part.iov_len;
-}
 
 /* ---- rows ---- */
 
@@ -217,6 +172,18 @@ static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
 
 /* ---- payloads ---- */
 
+static void plan_piece_of(
+    struct plan *plan, uint64_t at, struct iovec part, struct item *item)
+{
+    /* What is damaged may cross the end of its page. */
+    bool on_page = at % LMDB_PAGE_BYTES + part.iov_len <= LMDB_PAGE_BYTES;
+    if (plan->pages != NULL && item->row.size <= DIRECT_MAX_BYTES && on_page) {
+        plan_add_direct(plan, at, part, &item->code);
+    } else {
+        plan_add(plan, at, part, &item->code);
+    }
+}
+
 /* Finds the chunks of a payload and plans to read them. */
 static int plan_payload(
     struct plan *plan, MDB_cursor *chunks, struct item *item)
@@ -234,8 +201,8 @@ static int plan_payload(
         const char *piece = (char *)value.mv_data + row.offset;
         size_t size = value.mv_size - row.offset;
         size = size < left ? size : left;
-        plan_add(plan, (uint64_t)(piece - plan->store->map),
-            (struct iovec){to, size}, &item->code);
+        plan_piece_of(plan, (uint64_t)(piece - plan->store->map),
+            (struct iovec){to, size}, item);
         to += size;
         left -= size;
         row.chunk++;
@@ -267,22 +234,41 @@ static int read_payloads(
 
 /* ---- the operations ---- */
 
-/* `pages` has room for a page a read. */
-static void read_batch(struct lmdb *store, struct ring *ring, char *pages,
-    struct dry_read **reads, size_t count)
+/* Where payloads come that are read past the page cache; NULL: none are. In a
+ * read transaction: the file is not opened again meanwhile. */
+static char *pages_for_direct(
+    struct lmdb *store, struct lmdb_reader *reader, size_t count)
+{
+    if (reader == NULL || store->direct_fd < 0) {
+        return NULL;
+    }
+    pthread_mutex_lock(&store->lock);
+    bool direct = store->stats.file_bytes > store->page_cache_bytes;
+    store->direct_reads += direct ? count : 0;
+    pthread_mutex_unlock(&store->lock);
+    if (direct && reader->direct_pages == NULL) {
+        reader->direct_pages = aligned_alloc(
+            LMDB_PAGE_BYTES, (size_t)PLAN_DIRECT_PAGES * LMDB_PAGE_BYTES);
+    }
+    return direct ? reader->direct_pages : NULL;
+}
+
+/* `reader` is NULL beside the reader threads; `pages` has room for a page a
+ * read. */
+static void read_batch(struct lmdb *store, struct lmdb_reader *reader,
+    char *pages, struct dry_read **reads, size_t count)
 {
     struct item items[BATCH_READS];
     struct plan plan;
     MDB_txn *txn;
-    plan.store = store;
-    plan.ring = ring;
-    plan.read_count = plan.part_count = 0;
     int rc = lmdb_env_begin_read(store, &txn);
+    plan_begin(&plan, store, reader != NULL ? reader->ring : NULL);
     for (size_t i = 0; i < count; i++) {
         items[i] = (struct item){.read = reads[i]};
         reads[i]->data = NULL;
     }
     if (rc == MDB_SUCCESS) {
+        plan.pages = pages_for_direct(store, reader, count);
         rc = read_rows(&plan, txn, pages, items, count);
         if (rc == MDB_SUCCESS) {
             rc = read_payloads(&plan, txn, items, count);
@@ -305,6 +291,7 @@ static struct lmdb_reader *reader_of(struct lmdb *store, unsigned number)
     if (store->readers[number] == NULL) {
         store->readers[number] = xmalloc(sizeof(**store->readers));
         store->readers[number]->ring = ring_create();
+        store->readers[number]->direct_pages = NULL;
     }
     return store->readers[number];
 }
@@ -313,6 +300,7 @@ void lmdb_reader_destroy(struct lmdb_reader *reader)
 {
     if (reader != NULL) {
         ring_destroy(reader->ring);
+        free(reader->direct_pages);
         free(reader);
     }
 }
@@ -324,7 +312,7 @@ void lmdb_read_many(struct dry_store *base, unsigned number,
     struct lmdb_reader *reader = reader_of(store, number);
     for (size_t i = 0; i < count; i += BATCH_READS) {
         size_t size = count - i < BATCH_READS ? count - i : BATCH_READS;
-        read_batch(store, reader->ring, reader->pages, reads + i, size);
+        read_batch(store, reader, reader->pages, reads + i, size);
     }
 }
 

@@ -3,6 +3,7 @@
  *
  * lmdb.c        open; the table of operations
  * lmdb_read.c   read
+ * lmdb_plan.c   what of the file is read together
  * lmdb_write.c  apply
  * lmdb_env.c    the environment: opening, healing, transactions, counts
  * lmdb_row.c    rows: where a record's payload lies
@@ -41,14 +42,16 @@ struct lmdb {
     struct dry_store base;
     struct place place;
     uint64_t limit_bytes;
+    uint64_t page_cache_bytes; /* see struct dry_open_options */
     unsigned max_readers;
     unsigned reader_count;
     struct lmdb_reader **readers; /* by number; each its thread's alone */
     /* Held for reading by every read, for writing while the environment is
      * closed and opened again. */
     pthread_rwlock_t gate;
-    MDB_env *env; /* NULL: could not be opened again */
-    int fd;       /* of the file that is mapped at `map`; LMDB's */
+    MDB_env *env;  /* NULL: could not be opened again */
+    int fd;        /* of the file that is mapped at `map`; LMDB's */
+    int direct_fd; /* of the same past the page cache, or -1 */
     const char *map;
     MDB_dbi system, headers, payloads;
 
@@ -56,6 +59,7 @@ struct lmdb {
     MDB_txn **idle;       /* read transactions to be renewed */
     unsigned idle_count;
     struct dry_stats stats;
+    uint64_t direct_reads;
 
     /* The writer's. */
     uint64_t next_chunk; /* number of the next chunk of payload */

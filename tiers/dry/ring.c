@@ -50,11 +50,12 @@ static void read_advance(struct ring_read *read, size_t size)
 }
 
 /* What is left of a read, at once. */
-static void read_rest(int fd, struct ring_read *read)
+static void read_rest(struct ring_read *read)
 {
     read->error = 0;
     while (read->count > 0 && read->error == 0) {
-        ssize_t got = preadv(fd, read->parts, read->count, (off_t)read->at);
+        ssize_t got =
+            preadv(read->fd, read->parts, read->count, (off_t)read->at);
         if (got > 0) {
             read_advance(read, (size_t)got);
         } else if (got == 0) {
@@ -84,13 +85,13 @@ static unsigned reap(struct io_uring *uring)
 /* Submits up to ENTRIES reads and waits for all of them: the kernel writes to
  * their memory until then. */
 static void read_some(
-    struct io_uring *uring, int fd, struct ring_read *reads, unsigned count)
+    struct io_uring *uring, struct ring_read *reads, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
         check(sqe != NULL);
-        io_uring_prep_readv(
-            sqe, fd, reads[i].parts, (unsigned)reads[i].count, reads[i].at);
+        io_uring_prep_readv(sqe, reads[i].fd, reads[i].parts,
+            (unsigned)reads[i].count, reads[i].at);
         io_uring_sqe_set_data(sqe, &reads[i]);
     }
     while (count > 0) {
@@ -102,16 +103,15 @@ static void read_some(
     }
 }
 
-void ring_read_all(
-    struct ring *ring, int fd, struct ring_read *reads, size_t count)
+void ring_read_all(struct ring *ring, struct ring_read *reads, size_t count)
 {
     size_t step = ENTRIES;
     for (size_t i = 0; ring != NULL && count > 1 && i < count; i += step) {
         step = count - i < ENTRIES ? count - i : ENTRIES;
-        read_some(&ring->uring, fd, reads + i, (unsigned)step);
+        read_some(&ring->uring, reads + i, (unsigned)step);
     }
     /* Those that failed, came short, or were not asked for. */
     for (size_t i = 0; i < count; i++) {
-        read_rest(fd, &reads[i]);
+        read_rest(&reads[i]);
     }
 }

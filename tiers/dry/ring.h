@@ -1,4 +1,4 @@
-/* Many reads of a file at once: through io_uring where the kernel allows it,
+/* Many reads of files at once: through io_uring where the kernel allows it,
  * or else one after the other. What a read from disk costs the processor is
  * mostly telling the device and being woken again; a ring pays both once for
  * all reads of a round. */
@@ -13,6 +13,7 @@ struct ring;
 
 /* One read into `parts`, which are used up. */
 struct ring_read {
+    int fd;
     uint64_t at; /* in the file */
     struct iovec *parts;
     int count;
@@ -24,7 +25,6 @@ struct ring_read {
 struct ring *ring_create(void);
 void ring_destroy(struct ring *ring);
 /* Returns when all are done. `ring` may be NULL. */
-void ring_read_all(
-    struct ring *ring, int fd, struct ring_read *reads, size_t count);
+void ring_read_all(struct ring *ring, struct ring_read *reads, size_t count);
 
 #endif

@@ -61,10 +61,12 @@ struct dry_system_value {
 struct dry_stats {
     uint64_t first_id, last_id; /* 0 when empty */
     uint64_t record_count;
-    uint64_t file_bytes;  /* as the file system has it */
-    uint64_t used_bytes;  /* pages in use */
-    uint64_t free_bytes;  /* pages inside the file that can be reused */
-    uint64_t limit_bytes; /* size limit */
+    uint64_t file_bytes;   /* as the file system has it */
+    uint64_t used_bytes;   /* pages in use */
+    uint64_t free_bytes;   /* pages inside the file that can be reused */
+    uint64_t limit_bytes;  /* size limit */
+    uint64_t direct_reads; /* records, while the file is too large for the page
+                              cache, since it was opened */
     bool tight; /* the room kept for removals is used: write little at once */
 };
 
@@ -84,6 +86,9 @@ struct dry_read {
 struct dry_open_options {
     const char *path; /* directory, created 0700 if absent */
     uint64_t limit_bytes;
+    /* What the kernel's page cache may hold: `read_many` reads past it while
+     * the file is larger, where the file system can. 0: never. */
+    uint64_t page_cache_bytes;
     unsigned reader_threads;
 };
 

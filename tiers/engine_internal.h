@@ -66,6 +66,7 @@ struct log {
     uint64_t next_id;
     uint64_t committed_id; /* records up to here are in the store */
     struct batch *open;
+    int64_t open_ms;                    /* since when */
     struct batch *sealed, *last_sealed; /* oldest first; the first may be
                                            with the writer */
     bool applying;

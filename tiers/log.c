@@ -36,6 +36,7 @@ static struct batch *open_batch(struct engine *engine)
     if (log->open == NULL) {
         log->open = batch_new(engine);
         log->open->sequence = log->next_sequence;
+        log->open_ms = engine->now_ms;
     }
     return log->open;
 }
@@ -533,7 +534,7 @@ void log_turn(struct engine *engine)
         log_cut(engine);
         sync = log->behind;
     }
-    if (log->open != NULL && log->sealed == NULL) {
+    if (batch_is_ripe(engine)) {
         log_seal(engine, sync, 0);
     }
 }
@@ -578,5 +579,7 @@ void log_cron(struct engine *engine)
         log_cut(engine);
         log_seal(engine, sync_due, 0);
         log->last_sync_ms = sync_due ? engine->now_ms : log->last_sync_ms;
+    } else if (batch_is_ripe(engine)) {
+        log_seal(engine, false, 0);
     }
 }

@@ -76,6 +76,9 @@ static inline size_t batch_size_bytes(const struct batch *batch)
 {
     return batch->size + batch->blob_bytes;
 }
+/* Is the open batch to be sealed now, or to gather more? What was cut goes at
+ * once: cuts have their own times. False too while another is on its way. */
+bool batch_is_ripe(const struct engine *engine);
 /* An empty batch: one of log.spare or new. */
 struct batch *batch_new(struct engine *engine);
 /* Gives up what it holds; itself it may go to log.spare. */

@@ -459,6 +459,63 @@ static void without_a_store_nothing_waits(void **state)
     world_sane(world);
 }
 
+static void sink(struct world *world, const char *key, size_t size)
+{
+    char *value = calloc(1, size + 1);
+    memset(value, 'v', size);
+    put_text(world, 0, key, value);
+    free(value);
+    engine_demote(world->engine, world_db(world, 0), text(key), TIER_DRY, NULL,
+        world->now_ms);
+    world_settle(world);
+}
+
+/* What sinks by itself is one commit when some time has passed, or when it is
+ * much, or at once when somebody waits or the clock goes back. */
+static void what_sinks_is_gathered(void **state)
+{
+    struct world *world = *state;
+    const uint64_t *batches = &world->engine->counters.batches;
+    uint64_t before = *batches;
+    world_namespace(world, "", "compression none");
+    sink(world, "a", 1000);
+    world->now_ms += 30;
+    sink(world, "b", 1000);
+    assert_int_equal(*batches, before);
+    assert_int_equal(tier_of(world, 0, "a"), TIER_COLD);
+    world->now_ms += 20;
+    world_settle(world);
+    assert_int_equal(*batches, before + 1);
+    assert_int_equal(tier_of(world, 0, "a"), TIER_DRY);
+    assert_int_equal(tier_of(world, 0, "b"), TIER_DRY);
+
+    sink(world, "c", 200000);
+    assert_int_equal(*batches, before + 1);
+    sink(world, "d", 100000);
+    assert_int_equal(*batches, before + 2);
+
+    sink(world, "e", 1000);
+    put_text(world, 0, "f", "value");
+    make_dry(world, 0, "f");
+    assert_int_equal(*batches, before + 3);
+    assert_int_equal(tier_of(world, 0, "e"), TIER_DRY);
+
+    sink(world, "g", 1000);
+    world->now_ms -= 10000;
+    world_settle(world);
+    assert_int_equal(*batches, before + 4);
+
+    /* Periodic duties see to it when nothing else happens. */
+    sink(world, "h", 1000);
+    world->now_ms += 100;
+    engine_cron(world->engine, world->now_ms);
+    while (*batches == before + 4) {
+        engine_collect(world->engine, world->now_ms);
+    }
+    assert_int_equal(tier_of(world, 0, "h"), TIER_DRY);
+    world_sane(world);
+}
+
 #define BATCH_TEST(name)                                                       \
     cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
@@ -480,6 +537,7 @@ int main(void)
         BATCH_TEST(a_checkpoint_runs_until_it_is_synced),
         BATCH_TEST(a_deadline_ends_the_wait),
         BATCH_TEST(marks_of_many_records_become_few),
+        BATCH_TEST(what_sinks_is_gathered),
         BATCH_TEST(without_a_store_nothing_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

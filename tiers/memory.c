@@ -93,7 +93,7 @@ bool memory_pressing(const struct engine *engine)
 bool memory_is_wanted(const struct engine *engine)
 {
     return memory_used(engine) > engine->options.maxmemory_bytes ||
-           engine->room_waiters.first != NULL;
+           engine->room_waiters.first != NULL || is_asked_for_room(engine);
 }
 
 bool memory_has_spare(const struct engine *engine, size_t bytes)

@@ -171,22 +171,29 @@ static inline enum dry_result fixture_keep_from(
     return fixture_apply(fixture, &batch);
 }
 
+/* A record that was read is whole, byte for byte. */
+static inline void fixture_expect_read(
+    const struct dry_read *read, size_t header_size, size_t payload_size)
+{
+    struct dry_record record =
+        fixture_record(read->id, header_size, payload_size);
+    assert_int_equal(read->result, DRY_OK);
+    assert_int_equal(read->header_bytes, header_size);
+    assert_int_equal(read->payload_bytes, payload_size);
+    assert_true(memcmp(read->data, record.header.data,
+                    header_size + payload_size) == 0);
+    fixture_free(&record, 1);
+}
+
 /* The record is there, byte for byte. */
 static inline void fixture_expect(struct fixture *fixture, uint64_t id,
     size_t header_size, size_t payload_size)
 {
-    char *data;
-    size_t header_bytes, payload_bytes;
-    enum dry_result result = fixture->store->ops->read(
-        fixture->store, id, &data, &header_bytes, &payload_bytes);
-    assert_int_equal(result, DRY_OK);
-    assert_int_equal(header_bytes, header_size);
-    assert_int_equal(payload_bytes, payload_size);
-    struct dry_record record = fixture_record(id, header_size, payload_size);
-    assert_true(
-        memcmp(data, record.header.data, header_size + payload_size) == 0);
-    fixture_free(&record, 1);
-    free(data);
+    struct dry_read read = {.id = id};
+    read.result = fixture->store->ops->read(fixture->store, id, &read.data,
+        &read.header_bytes, &read.payload_bytes);
+    fixture_expect_read(&read, header_size, payload_size);
+    free(read.data);
 }
 
 static inline void fixture_expect_none(struct fixture *fixture, uint64_t id)

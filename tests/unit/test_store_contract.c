@@ -318,14 +318,7 @@ static void expect_read(const struct dry_read *read)
         assert_null(read->data);
         return;
     }
-    size_t header_size = many_header_size(read->id), size = size_of(read->id);
-    struct dry_record record = fixture_record(read->id, header_size, size);
-    assert_int_equal(read->result, DRY_OK);
-    assert_int_equal(read->header_bytes, header_size);
-    assert_int_equal(read->payload_bytes, size);
-    assert_true(
-        memcmp(read->data, record.header.data, header_size + size) == 0);
-    fixture_free(&record, 1);
+    fixture_expect_read(read, many_header_size(read->id), size_of(read->id));
 }
 
 /* Ids in random order, some twice, some that are not there, rows that have

@@ -47,8 +47,9 @@ static void make_room(struct plan *plan)
     }
 }
 
-static void begin_read(struct plan *plan, int fd, uint64_t at)
+static void begin_read(struct plan *plan, int fd, uint64_t at, const int *code)
 {
+    plan->owner = code;
     plan->reads[plan->read_count++] = (struct ring_read){
         .fd = fd, .at = at, .parts = plan->parts + plan->part_count};
 }
@@ -66,13 +67,21 @@ static void add_piece(struct plan *plan, struct plan_piece piece)
     plan->pieces[plan->piece_count++] = piece;
 }
 
-/* Does a part at `at` go on where the last one, of the same code, ended? A read
- * that fails then fails nobody else's. */
+/* Does a part at `at` go on where the last read ended, which was begun for the
+ * same code? One that fails then fails nobody else's. */
 static bool goes_on(
     const struct plan *plan, int fd, uint64_t at, const int *code)
 {
     return plan->read_count > 0 && plan->reads[plan->read_count - 1].fd == fd &&
-           plan->end == at && plan->pieces[plan->piece_count - 1].code == code;
+           plan->end == at && plan->owner == code;
+}
+
+/* Is the page at `page_at` what the last read brings, and all of it? */
+static bool is_last_page(const struct plan *plan, int fd, uint64_t page_at)
+{
+    const struct ring_read *last = plan->reads + plan->read_count - 1;
+    return plan->read_count > 0 && last->fd == fd && last->at == page_at &&
+           plan->end == page_at + LMDB_PAGE_BYTES;
 }
 
 void plan_add(struct plan *plan, uint64_t at, struct iovec part, int *code)
@@ -82,7 +91,7 @@ void plan_add(struct plan *plan, uint64_t at, struct iovec part, int *code)
     if (goes_on(plan, fd, at - PAGE_HEADER_BYTES, code)) {
         add_part(plan, plan->page_header, PAGE_HEADER_BYTES);
     } else {
-        begin_read(plan, fd, at);
+        begin_read(plan, fd, at, code);
     }
     add_part(plan, part.iov_base, part.iov_len);
     add_piece(plan, (struct plan_piece){.code = code});
@@ -96,13 +105,10 @@ void plan_add_direct(
     uint64_t page_at = at - at % LMDB_PAGE_BYTES;
     make_room(plan);
     /* Records that were written together share pages. */
-    bool known = plan->read_count > 0 &&
-                 plan->reads[plan->read_count - 1].fd == fd &&
-                 plan->end == page_at + LMDB_PAGE_BYTES;
-    if (!known) {
+    if (!is_last_page(plan, fd, page_at)) {
         char *page = plan->pages + plan->page_count++ * LMDB_PAGE_BYTES;
         if (!goes_on(plan, fd, page_at, code)) {
-            begin_read(plan, fd, page_at);
+            begin_read(plan, fd, page_at, code);
             add_part(plan, page, LMDB_PAGE_BYTES);
         } else {
             plan->parts[plan->part_count - 1].iov_len += LMDB_PAGE_BYTES;

@@ -36,9 +36,10 @@ struct plan {
     size_t part_count;
     struct plan_piece pieces[PLAN_PIECES];
     size_t piece_count;
-    uint64_t end; /* of the last read, in the file */
-    char *pages;  /* PLAN_DIRECT_PAGES, aligned to pages; NULL: nothing is
-                     read past the page cache */
+    uint64_t end;     /* of the last read, in the file */
+    const int *owner; /* the code it was begun for */
+    char *pages;      /* PLAN_DIRECT_PAGES, aligned to pages; NULL: nothing is
+                         read past the page cache */
     size_t page_count;
     char page_header[PAGE_HEADER_BYTES]; /* between two pieces: not wanted */
 };
@@ -51,7 +52,8 @@ void plan_begin(struct plan *plan, const struct lmdb *store, struct ring *ring);
  * one read. *code changes only when it fails. Reads what there is when there is
  * no room for more. */
 void plan_add(struct plan *plan, uint64_t at, struct iovec part, int *code);
-/* The same past the page cache. The part lies on one page. */
+/* The same past the page cache. The part lies on one page, which is read once
+ * for those behind each other that have a part on it. */
 void plan_add_direct(
     struct plan *plan, uint64_t at, struct iovec part, int *code);
 /* Does what is planned; returns when all of it is there. */

@@ -178,7 +178,8 @@ static uint64_t page_cache_bytes(
         return config->dry_page_cache;
     }
     uint64_t bytes = server_memory_bytes();
-    return bytes > maxmemory_bytes ? bytes - maxmemory_bytes : 1;
+    return bytes > maxmemory_bytes ? bytes - maxmemory_bytes
+                                   : 1; /* 0 would be any size */
 }
 
 /* A tenth of a turn by each step of active-expire-effort: beside busy clients

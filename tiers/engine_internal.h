@@ -62,7 +62,6 @@ struct log {
     struct dry_store *store; /* NULL: no dry tier */
     const struct dry_ops *ops;
     struct dry_workers *workers;
-    unsigned reader_threads;
     uint64_t next_id;
     uint64_t committed_id; /* records up to here are in the store */
     struct batch *open;
@@ -487,6 +486,15 @@ void waiters_remove(struct engine_waiter *waiter);
 /* Calls everyone in the list, or those with after_id <= upto. */
 void waiters_run(
     struct waiter_list *list, uint64_t upto, enum dry_result result);
+
+/* ---- periods ---- */
+
+/* Also when the clock was set back. */
+static inline bool is_due(
+    const struct engine *engine, int64_t last_ms, int64_t period_ms)
+{
+    return engine->now_ms < last_ms || engine->now_ms - last_ms >= period_ms;
+}
 
 /* ---- the access word of an entry: 26 bits of time, 6 of frequency ---- */
 

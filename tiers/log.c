@@ -263,13 +263,6 @@ void log_cut(struct engine *engine)
 
 static void on_applied(struct dry_job *job);
 
-/* Also when the clock was set back. */
-static bool is_due(
-    const struct engine *engine, int64_t last_ms, int64_t period_ms)
-{
-    return engine->now_ms < last_ms || engine->now_ms - last_ms >= period_ms;
-}
-
 static void apply_next(struct engine *engine)
 {
     struct log *log = &engine->log;

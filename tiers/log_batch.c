@@ -187,8 +187,7 @@ bool batch_is_ripe(const struct engine *engine)
     bool wanted = memory_is_wanted(engine) || engine->late_fetches != NULL ||
                   engine->commit_waiters.first != NULL ||
                   engine->checkpoint.running;
-    int64_t age_ms = engine->now_ms - log->open_ms;
     return wanted || log->cuts > log->sealed_cut ||
-           batch_size_bytes(log->open) >= GATHER_BYTES || age_ms < 0 ||
-           age_ms >= GATHER_MS;
+           batch_size_bytes(log->open) >= GATHER_BYTES ||
+           is_due(engine, log->open_ms, GATHER_MS);
 }

@@ -37,11 +37,8 @@ static enum dry_result load_secret(struct engine *engine)
  * waits for the disk; without it each has one. */
 enum { READERS_WITH_RING = 2, READERS_WITHOUT = 8 };
 
-static unsigned reader_threads(const struct engine_options *options)
+static unsigned suitable_readers(void)
 {
-    if (options->reader_threads != 0) {
-        return options->reader_threads;
-    }
     struct ring *ring = ring_create();
     ring_destroy(ring);
     return ring != NULL ? READERS_WITH_RING : READERS_WITHOUT;
@@ -56,7 +53,7 @@ static bool open_store(struct engine *engine, char *reason, size_t reason_size)
         .path = options->path,
         .limit_bytes = options->dry_maxsize_bytes,
         .page_cache_bytes = options->page_cache_bytes,
-        .reader_threads = log->reader_threads,
+        .reader_threads = options->reader_threads,
     };
     log->ops = options->dry != NULL ? options->dry : &dry_lmdb_ops;
     if (log->ops->open(&log->store, &open, reason, reason_size) != DRY_OK) {
@@ -90,7 +87,9 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
     if (options->path == NULL) {
         return true;
     }
-    log->reader_threads = reader_threads(options);
+    if (options->reader_threads == 0) {
+        engine->options.reader_threads = suitable_readers();
+    }
     if (!open_store(engine, reason, reason_size)) {
         dictionaries_destroy(engine);
         return false;
@@ -99,7 +98,7 @@ bool log_open(struct engine *engine, char *reason, size_t reason_size)
     log->next_id = log->stats.last_id + 1;
     log->committed_id = log->stats.last_id;
     log->workers = dry_workers_create(
-        log->store, log->reader_threads, options->wake, options->context);
+        log->store, options->reader_threads, options->wake, options->context);
     return true;
 }
 

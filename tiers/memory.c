@@ -16,9 +16,8 @@
 #define SPARE_256THS 235
 /* Writers that wait are let in when so much is free, or this share where that
  * is less: until the disk has taken it, all of them wait. 2.1 M keys of 1 KB
- * into 420 MB, three runs each: with the share alone 100,000 to 115,000 a
- * second and 118 to 142 ms at most, with this 132,000 to 145,000 and 59 to 76.
- */
+ * into 420 MB, three runs each: 100,000 to 115,000 a second and at most 118 to
+ * 142 ms with the share alone, 132,000 to 145,000 and 59 to 76 with this. */
 #define ROOM_BYTES ((size_t)1024 * 1024)
 #define ROOM_256THS 250
 /* When nothing can sink any more, waiting writers are refused after this:
@@ -54,7 +53,7 @@ static bool arena_beyond(const struct engine *engine, unsigned part_256ths)
     return arena->committed_bytes > arena->reserved_bytes / 256 * part_256ths;
 }
 
-static size_t room_share(const struct engine *engine)
+static size_t room_below(const struct engine *engine)
 {
     size_t limit = engine->options.maxmemory_bytes;
     size_t least = share(engine, ROOM_256THS);
@@ -173,7 +172,7 @@ void memory_turn(struct engine *engine)
         waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
     }
     /* All of them: each asks again, and waits again if others used it up. */
-    if (memory_used(engine) < room_share(engine) &&
+    if (memory_used(engine) < room_below(engine) &&
         !namespaces_wait_for_disk(engine)) {
         engine->room_wanted_bytes = 0;
         waiters_run(list, UINT64_MAX, DRY_OK);

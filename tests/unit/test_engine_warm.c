@@ -61,8 +61,6 @@ static void with_world(void (*play)(struct world *world))
     struct world world;
     world_init(&world, ENGINE_CHECKPOINTS);
     world.options.warms = true;
-    /* Of several readers it is not said whose records come first. */
-    world.options.reader_threads = 1;
     world_reopen(&world);
     play(&world);
     world_sane(&world);
@@ -95,6 +93,9 @@ WORLD_TEST(tiers_are_as_they_were)
 
 WORLD_TEST(what_was_used_last_leaves_last)
 {
+    /* Of several readers it is not said whose records come first. */
+    world->options.reader_threads = 1;
+    world_reopen(world);
     put_many(world, 100);
     db_read(world_db(world, 0), text("k3"), world->now_ms);
     stop(world);

@@ -122,7 +122,8 @@ struct config {
     uint64_t dry_maxsize;    /* bytes on disk, 0: what the disk allows; ours */
     uint64_t dry_page_cache; /* bytes, 0: what maxmemory leaves; ours */
     int64_t dry_readers;     /* reader threads; ours */
-    bool warm_restart;       /* ours */
+    int64_t wakeup_coalesce_us; /* longest nap of the loop; ours */
+    bool warm_restart;          /* ours */
     uint64_t hll_sparse_max_bytes;
     bool appendonly;
     bool rdbcompression;

@@ -82,6 +82,7 @@ struct conn {
     uint16_t db;
     struct acl_user *user; /* never NULL; of server->acl */
     int64_t created_ms, last_used_ms;
+    uint32_t work_period;                /* see coalesce_read */
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
     struct conn *next_monitor, *prev_monitor; /* server->monitors */

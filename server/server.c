@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -46,6 +47,31 @@ void server_keep_turning(struct server *server, bool wanted)
     } else {
         uv_idle_stop(&server->spin);
     }
+}
+
+static bool input_is_ready(uv_loop_t *loop)
+{
+    struct pollfd input = {.fd = uv_backend_fd(loop), .events = POLLIN};
+    return poll(&input, 1, 0) > 0;
+}
+
+/* The loop looks for input next, and sleeps if there is none: then it naps
+ * first if many clients are at work. What disk threads have ends a nap. */
+static void on_before_sleep(uv_prepare_t *handle)
+{
+    struct server *server = handle->data;
+    uint32_t nap_us = coalesce_next_us(
+        &server->coalesce, (uint32_t)server->config.wakeup_coalesce_us);
+    if (nap_us == 0 || server->busy_conn != NULL ||
+        uv_backend_timeout(&server->loop) == 0 ||
+        input_is_ready(&server->loop)) {
+        return;
+    }
+    struct pollfd disk = {.fd = server->engine_wake.fd, .events = POLLIN};
+    struct timespec time = {.tv_nsec = (long)nap_us * 1000};
+    coalesce_begin(&server->coalesce);
+    server->stats.loop_naps++;
+    ppoll(&disk, 1, &time, NULL); /* a signal ends it, too */
 }
 
 static void end_loading(struct server *server)
@@ -295,8 +321,12 @@ static void init_loop(struct server *server)
     wake_init(&server->engine_wake, loop, on_engine_wake, server);
     check(uv_check_init(loop, &server->turn) == 0);
     check(uv_idle_init(loop, &server->spin) == 0);
+    check(uv_prepare_init(loop, &server->before_sleep) == 0);
     server->turn.data = server->spin.data = server;
+    server->before_sleep.data = server;
     uv_check_start(&server->turn, on_turn);
+    coalesce_init(&server->coalesce);
+    uv_prepare_start(&server->before_sleep, on_before_sleep);
     server_watch_signals(server);
 }
 

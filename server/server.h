@@ -10,6 +10,7 @@
 
 #include "server/batch.h"
 #include "server/clock.h"
+#include "server/coalesce.h"
 #include "server/command.h"
 #include "server/config.h"
 #include "server/dispatch.h"
@@ -39,6 +40,8 @@ struct server {
     struct wake engine_wake; /* by disk threads */
     uv_check_t turn;
     uv_idle_t spin; /* active while there is more to do at once */
+    uv_prepare_t before_sleep;
+    struct coalesce coalesce;
     uv_timer_t cron;
     uv_signal_t sigterm, sigint;
     struct engine *engine;

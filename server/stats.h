@@ -35,6 +35,7 @@ struct stats {
     uint64_t commands_processed;
     uint64_t net_input_bytes, net_output_bytes;
     uint64_t reads_processed, writes_processed;
+    uint64_t loop_naps; /* coalesce.h */
     uint64_t error_replies;
     uint64_t saves; /* SAVE and checkpoints that succeeded */
     uint64_t output_limit_disconnections, query_limit_disconnections;

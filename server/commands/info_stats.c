@@ -94,6 +94,7 @@ void info_stats(struct info *info)
         stats->query_limit_disconnections);
     info_number(info, "client_output_buffer_limit_disconnections",
         stats->output_limit_disconnections);
+    info_number(info, "loop_naps", stats->loop_naps);
 }
 
 void info_commandstats(struct info *info)

@@ -13,7 +13,7 @@ from support.settings import DIFFERENT, ask, settings
 
 # Larder has these and Redis has not.
 OURS = {"dry-dir", "dry-maxsize", "dry-page-cache", "dry-readers", "namespace", "tier-defaults",
-        "scripting", "script-maxmemory", "warm-restart"}
+        "scripting", "script-maxmemory", "wakeup-coalesce-us", "warm-restart"}
 
 LARDER_CONFIG = ['save ""', "enable-debug-command yes"]
 ORACLE_CONFIG = ["enable-debug-command yes"]

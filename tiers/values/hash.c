@@ -165,8 +165,7 @@ static void grow_expiring(struct collection *hash)
         struct bytes name = element_text(&field);
         size_t fixed = flat.shape->fixed;
         seq_find(&hash->seq, name, &to);
-        seq_insert(&to, seq_hash(&hash->seq, name),
-            bytes_of(item.data + fixed, item.size - fixed));
+        seq_insert(&to, bytes_of(item.data + fixed, item.size - fixed));
         if (item_deadline(item) != 0) {
             remember_deadline(hash, name, item_deadline(item));
         }
@@ -184,16 +183,17 @@ static void grow(struct collection *hash)
 }
 
 /* Puts the item together in `small` when it fits there, else in heap memory
- * that the caller frees. */
+ * that the caller frees. *key: the part of it that the hash is ordered by. */
 static struct bytes make_item(const struct collection *hash, struct bytes field,
-    struct bytes value, char *small, size_t small_size)
+    struct bytes value, char *small, size_t small_size, struct bytes *key)
 {
     size_t fixed = hash->seq.shape->fixed;
     size_t bound =
         fixed + ELEMENT_BOUND(field.size) + ELEMENT_BOUND(value.size);
     char *item = bound <= small_size ? small : xmalloc(bound);
     memset(item, 0, fixed); /* no deadline */
-    size_t size = fixed + element_write(item + fixed, field);
+    *key = bytes_of(item + fixed, element_write(item + fixed, field));
+    size_t size = fixed + key->size;
     size += element_write(item + size, value);
     return bytes_of(item, size);
 }
@@ -208,8 +208,11 @@ static bool set(struct collection *hash, struct bytes field, struct bytes value,
     if (must_grow(hash, field, value)) {
         grow(hash);
     }
-    struct bytes item = make_item(hash, field, value, small, sizeof small);
-    bool found = seq_find(&hash->seq, field, &cursor);
+    struct bytes key;
+    struct bytes item =
+        make_item(hash, field, value, small, sizeof small, &key);
+    bool found =
+        seq_seek(&hash->seq, seq_hash(&hash->seq, field), key, &cursor);
     if (found) {
         size_t fixed = hash->seq.shape->fixed;
         if (keep_deadline) {
@@ -219,7 +222,7 @@ static bool set(struct collection *hash, struct bytes field, struct bytes value,
         }
         seq_replace(&cursor, item);
     } else {
-        seq_insert(&cursor, seq_hash(&hash->seq, field), item);
+        seq_insert(&cursor, item);
     }
     if (item.data != small) {
         free((char *)item.data);
@@ -280,7 +283,7 @@ static void make_expiring(struct collection *hash)
         struct bytes item = seq_item(&from);
         memcpy(wide + sizeof no_deadline, item.data, item.size);
         seq_at(&hash->seq, seq_count(&hash->seq), &to);
-        seq_insert(&to, 0, bytes_of(wide, sizeof no_deadline + item.size));
+        seq_insert(&to, bytes_of(wide, sizeof no_deadline + item.size));
     }
     free(wide);
     seq_close(&flat);

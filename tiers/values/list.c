@@ -37,7 +37,7 @@ static void with_item(struct collection *list, struct seq_cursor *cursor,
     if (replace) {
         seq_replace(cursor, bytes_of(item, size));
     } else {
-        seq_insert(cursor, 0, bytes_of(item, size));
+        seq_insert(cursor, bytes_of(item, size));
     }
     if (item != small) {
         free(item);

@@ -188,6 +188,7 @@ bool seq_seek(struct seq *seq, uint32_t hash, struct bytes sought,
     struct seq_cursor *cursor)
 {
     cursor->seq = seq;
+    cursor->hash = hash;
     if (seq->tree != NULL) {
         return tree_seek(seq->tree, hash, sought, &cursor->tree);
     }
@@ -216,6 +217,7 @@ bool seq_find(struct seq *seq, struct bytes text, struct seq_cursor *cursor)
 void seq_at(struct seq *seq, uint64_t rank, struct seq_cursor *cursor)
 {
     cursor->seq = seq;
+    cursor->hash = 0;
     if (seq->tree != NULL) {
         tree_at(seq->tree, rank, &cursor->tree);
         return;
@@ -280,11 +282,11 @@ bool seq_prev(struct seq_cursor *cursor)
 
 /* ---- changing ---- */
 
-void seq_insert(struct seq_cursor *cursor, uint32_t hash, struct bytes item)
+void seq_insert(struct seq_cursor *cursor, struct bytes item)
 {
     struct seq *seq = cursor->seq;
     if (seq->tree != NULL) {
-        tree_insert(&cursor->tree, hash, item);
+        tree_insert(&cursor->tree, cursor->hash, item);
         return;
     }
     memcpy(

@@ -27,6 +27,7 @@ struct seq {
 
 struct seq_cursor {
     struct seq *seq;
+    uint32_t hash; /* of what was sought: SHAPE_BY_HASH, in a tree */
     union {
         struct tree_cursor tree;
         struct {
@@ -75,8 +76,9 @@ bool seq_prev(struct seq_cursor *cursor);
 
 /* ---- changing (as in tree.h) ---- */
 
-/* Before the cursor. `hash` of seq_hash for SHAPE_BY_HASH. */
-void seq_insert(struct seq_cursor *cursor, uint32_t hash, struct bytes item);
+/* Before the cursor. SHAPE_BY_HASH: the cursor is where seq_seek, sought the
+ * item's key, has put it. */
+void seq_insert(struct seq_cursor *cursor, struct bytes item);
 void seq_remove(struct seq_cursor *cursor);
 void seq_replace(struct seq_cursor *cursor, struct bytes item);
 void seq_remove_range(struct seq *seq, uint64_t first, uint64_t count);

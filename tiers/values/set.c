@@ -48,8 +48,9 @@ static void seek_larger(
     }
 }
 
-/* What the set has to become before `member` is added. */
-static void prepare(struct collection *set, struct bytes member)
+/* What the set has to become before `member` is added; true when it has become
+ * a tree. */
+static bool prepare(struct collection *set, struct bytes member)
 {
     int64_t value = 0;
     uint64_t count = collection_count(set);
@@ -63,33 +64,42 @@ static void prepare(struct collection *set, struct bytes member)
         (count >= SET_FLAT_MEMBERS ||
             seq_bytes(&set->seq) + member.size > SET_FLAT_BYTES)) {
         collection_grow(set, KIND_SET_TREE);
+        return true;
     }
+    return false;
 }
 
 #define ITEM_STACK_BYTES 256
+
+/* `item` is the member's; the cursor is where it would be if it were there. */
+static void insert(struct collection *set, struct bytes member,
+    struct bytes item, struct seq_cursor *cursor)
+{
+    int64_t value = 0;
+    if (prepare(set, member)) {
+        seq_seek(&set->seq, seq_hash(&set->seq, member), item, cursor);
+    } else if (set->kind == KIND_SET_INTEGERS && is_integer(member, &value)) {
+        seek_larger(set, value, cursor);
+    }
+    seq_insert(cursor, item);
+}
 
 bool set_add(struct collection *set, struct bytes member)
 {
     char small[ITEM_STACK_BYTES];
     struct seq_cursor cursor;
-    int64_t value = 0;
-    if (seq_find(&set->seq, member, &cursor)) {
-        return false;
-    }
-    prepare(set, member);
-    if (set->kind == KIND_SET_INTEGERS && is_integer(member, &value)) {
-        seek_larger(set, value, &cursor);
-    } else {
-        seq_find(&set->seq, member, &cursor);
-    }
     bool fits = ELEMENT_BOUND(member.size) <= sizeof small;
-    char *item = fits ? small : xmalloc(ELEMENT_BOUND(member.size));
-    size_t size = element_write(item, member);
-    seq_insert(&cursor, seq_hash(&set->seq, member), bytes_of(item, size));
-    if (!fits) {
-        free(item);
+    char *data = fits ? small : xmalloc(ELEMENT_BOUND(member.size));
+    struct bytes item = bytes_of(data, element_write(data, member));
+    uint32_t hash = seq_hash(&set->seq, member);
+    bool found = seq_seek(&set->seq, hash, item, &cursor);
+    if (!found) {
+        insert(set, member, item, &cursor);
     }
-    return true;
+    if (!fits) {
+        free(data);
+    }
+    return !found;
 }
 
 bool set_remove(struct collection *set, struct bytes member)

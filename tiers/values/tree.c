@@ -103,15 +103,15 @@ struct run {
     unsigned begin, end;
 };
 
-/* How many of the children have a prefix below `prefix`. Without branches:
- * the processor could not foresee them. */
+/* How many of the children have a prefix below `prefix`. Without branches,
+ * which the processor could not foresee: the compiler makes some of `?:`. */
 static unsigned children_below(const struct tree_node *inner, uint64_t prefix)
 {
     const struct tree_child *base = node_children(inner);
     unsigned count = inner->count;
     while (count > 1) {
         unsigned half = count / 2;
-        base += base[half - 1].prefix < prefix ? half : 0;
+        base += half & -(unsigned)(base[half - 1].prefix < prefix);
         count -= half;
     }
     return (unsigned)(base - node_children(inner)) + (base->prefix < prefix);
@@ -123,7 +123,7 @@ static unsigned hashes_below(const struct tree_node *leaf, uint64_t prefix)
     unsigned count = leaf->count;
     while (count > 1) {
         unsigned half = count / 2;
-        base += base[half - 1] < prefix ? half : 0;
+        base += half & -(unsigned)(base[half - 1] < prefix);
         count -= half;
     }
     return (unsigned)(base - leaf_hashes(leaf)) + (*base < prefix);
@@ -277,15 +277,11 @@ bool cursor_next_leaf(struct tree_cursor *cursor)
 }
 
 /* Asks at once for the cache lines that a search in a node may read, which
- * would otherwise come one after the other: a whole node, but of a leaf with
- * hashes only the header, hashes and offsets. */
-static void node_prefetch(
-    const struct shape *shape, const struct tree_node *node, unsigned level)
+ * would otherwise come one after the other. */
+static void node_prefetch(const struct tree_node *node, unsigned level)
 {
-    size_t bytes = TREE_FANOUT * sizeof(struct tree_child);
-    if (level == 0) {
-        bytes = shape->order == SHAPE_BY_HASH ? 320 : TREE_LEAF_BYTES;
-    }
+    size_t bytes =
+        level > 0 ? TREE_FANOUT * sizeof(struct tree_child) : TREE_LEAF_BYTES;
     for (size_t at = 0; at < bytes; at += 64) {
         __builtin_prefetch((const char *)node + at);
     }
@@ -310,7 +306,7 @@ bool tree_seek(struct tree *tree, uint32_t hash, struct bytes sought,
         cursor->position[level] = at;
         node = node_children(node)[at].node;
         if (level <= 2) { /* those above are few, and in the caches */
-            node_prefetch(tree->shape, node, level - 1);
+            node_prefetch(node, level - 1);
         }
     }
     bool equal;

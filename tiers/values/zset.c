@@ -271,7 +271,7 @@ static void insert(struct collection *zset, struct bytes member, double score)
     struct seq_cursor cursor;
     item_make(&item, score, member);
     seq_seek(&zset->seq, 0, item_bytes(&item), &cursor);
-    seq_insert(&cursor, 0, item_bytes(&item));
+    seq_insert(&cursor, item_bytes(&item));
     item_finish(&item);
 }
 

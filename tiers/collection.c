@@ -67,9 +67,10 @@ void collection_grow(struct collection *collection, enum kind kind)
 }
 
 /* The entry says when fields of its hash expire; it may move. */
-static void settle_fields(struct collection *collection, uint64_t hash)
+static void settle_fields(struct collection *collection)
 {
     struct space *space = collection->db->space;
+    uint64_t hash = db_hash(collection->db, collection->key);
     struct arena *arena = &space->engine->arena;
     const struct entry *entry = arena_at(arena, collection->ref);
     struct field_deadlines fields = hash_deadlines(collection);
@@ -95,11 +96,11 @@ static void settle_live(struct collection *collection)
     struct db *db = collection->db;
     struct entry *entry = arena_at(&db->engine->arena, collection->ref);
     check(entry_live(entry) == collection->live);
-    shelf_count_live(db->engine, entry, collection->live_bytes);
-    uint64_t hash = db_hash(db, collection->key);
-    entry_outdate(db->space, entry, hash);
+    shelf_count_live(db->engine, entry,
+        value_memory_bytes(collection->live) - collection->live_bytes);
+    entry_outdate(db->space, entry);
     if (kind_expires_fields(collection->kind)) {
-        settle_fields(collection, hash);
+        settle_fields(collection);
     } else {
         entry->bits = entry_with_kind(entry->bits, collection->kind);
     }

@@ -52,8 +52,9 @@ uint32_t access_next(struct engine *engine, uint32_t access)
     uint32_t count = access_frequency(engine, access);
     uint32_t over =
         count > ACCESS_FREQUENCY_START ? count - ACCESS_FREQUENCY_START : 0;
+    uint64_t odds = over * over * 10 + 1; /* one in so many: no division */
     if (count < ACCESS_FREQUENCY_MASK &&
-        engine_random(engine) % (over * over * 10 + 1) == 0) {
+        ((engine_random(engine) >> 32) * odds) >> 32 == 0) {
         count++;
     }
     return now << ACCESS_FREQUENCY_BITS | count;

@@ -149,11 +149,11 @@ struct value *entry_live(const struct entry *entry)
 
 size_t entry_outside_bytes(const struct entry *entry)
 {
-    const struct value *live = entry_live(entry);
-    const struct blob *blob = entry_blob(entry);
-    if (live != NULL) {
-        return value_memory_bytes(live);
+    uintptr_t tagged = outside(entry);
+    if (tagged & LIVE_TAG) {
+        return value_memory_bytes((struct value *)(tagged - LIVE_TAG));
     }
+    const struct blob *blob = (const struct blob *)tagged;
     return blob == NULL ? 0 : sizeof *blob + blob->capacity;
 }
 

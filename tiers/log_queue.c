@@ -56,7 +56,7 @@ bool engine_take_through(struct engine *engine)
     return wrote;
 }
 
-void log_queue(struct space *space, struct entry *entry, uint64_t hash)
+void log_queue(struct space *space, struct entry *entry)
 {
     struct log *log = &space->engine->log;
     const struct shelf *shelf = shelf_of(space->engine, entry);
@@ -80,5 +80,6 @@ void log_queue(struct space *space, struct entry *entry, uint64_t hash)
             xrealloc(log->queue, log->queue_capacity * sizeof *log->queue);
     }
     entry->bits |= ENTRY_QUEUED;
-    log->queue[log->queue_count++] = (struct queued){hash, space->keyspace};
+    log->queue[log->queue_count++] =
+        (struct queued){space_hash(space, entry), space->keyspace};
 }

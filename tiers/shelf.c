@@ -274,9 +274,8 @@ void shelf_count(struct engine *engine, uint32_t ref, int sign)
 }
 
 void shelf_count_live(
-    struct engine *engine, const struct entry *entry, size_t before)
+    struct engine *engine, const struct entry *entry, size_t grown)
 {
-    size_t grown = entry_outside_bytes(entry) - before;
     engine->blob_bytes += grown;
     count_entry(engine, entry, 0, grown);
 }

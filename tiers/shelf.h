@@ -78,9 +78,10 @@ uint32_t shelf_peek(const struct shelf *shelf, enum tier tier);
 bool shelf_admits(const struct shelf *shelf, const struct entry *entry);
 /* Adds (sign 1) or takes (sign -1) an entry to and from the counters. */
 void shelf_count(struct engine *engine, uint32_t ref, int sign);
-/* The live value of `entry` took `before` bytes, and has changed. */
+/* The live value of `entry` takes `grown` bytes more than it did; modulo 2^64,
+ * as it may take less. */
 void shelf_count_live(
-    struct engine *engine, const struct entry *entry, size_t before);
+    struct engine *engine, const struct entry *entry, size_t grown);
 /* A new entry joins its list, at the head. */
 void shelf_link(struct engine *engine, uint32_t ref);
 void shelf_unlink(struct engine *engine, uint32_t ref);

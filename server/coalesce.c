@@ -1,13 +1,13 @@
 #include "server/coalesce.h"
 
-/* Fewer requests than this are not worth a nap. */
+/* Fewer reads than this are not worth a nap. */
 #define MIN_COLLECTED 4
 /* Part of the clients at work that may be left waiting by a nap. */
 #define MAX_PART 4
-/* A period, in reads: as many clients can be told apart. */
 #define PERIOD_READS 1024
 #define MIN_NAP_US 25
-/* Naps that do not pay are tried again after so many sleeps at most. */
+#define MAX_NAP_US 1000
+/* Naps that do not pay are tried again after so many turns at most. */
 #define MAX_BACK_OFF 1024
 
 void coalesce_init(struct coalesce *coalesce)
@@ -16,18 +16,29 @@ void coalesce_init(struct coalesce *coalesce)
         (struct coalesce){.period = 1, .nap_us = MIN_NAP_US, .back_off = 1};
 }
 
+void coalesce_leave(
+    struct coalesce *coalesce, const struct coalesce_client *client)
+{
+    if (client->period == coalesce->period) {
+        coalesce->squares += 2 * coalesce->gone * client->reads;
+        coalesce->gone += client->reads;
+    }
+}
+
 static void begin_period(struct coalesce *coalesce)
 {
+    uint64_t reads = coalesce->reads - coalesce->period_start;
+    coalesce->at_work = reads * reads / coalesce->squares;
     coalesce->period_start = coalesce->reads;
-    coalesce->at_work = coalesce->seen;
-    coalesce->seen = 0;
+    coalesce->squares = 0;
+    coalesce->gone = 0;
     coalesce->period++;
     if (coalesce->period == 0) {
         coalesce->period = 1; /* 0 is a client's that has sent nothing */
     }
 }
 
-static void give_up(struct coalesce *coalesce)
+static void back_off(struct coalesce *coalesce)
 {
     coalesce->skip = coalesce->back_off;
     if (coalesce->back_off < MAX_BACK_OFF) {
@@ -37,7 +48,7 @@ static void give_up(struct coalesce *coalesce)
 
 /* Naps are made longer while they collect less than they may, and shorter when
  * they collect more. */
-static void learn(struct coalesce *coalesce, uint32_t max_us)
+static void learn(struct coalesce *coalesce)
 {
     uint64_t collected = coalesce->reads - coalesce->nap_start;
     uint64_t most = coalesce->at_work / MAX_PART;
@@ -48,39 +59,50 @@ static void learn(struct coalesce *coalesce, uint32_t max_us)
     } else if (collected <= most - most / 4) {
         coalesce->nap_us += coalesce->nap_us / 4;
     }
+    if (coalesce->nap_us > MAX_NAP_US) {
+        coalesce->nap_us = MAX_NAP_US;
+    }
     if (coalesce->nap_us < MIN_NAP_US) {
         coalesce->nap_us = MIN_NAP_US;
-    }
-    if (coalesce->nap_us > max_us) {
-        coalesce->nap_us = max_us;
     }
     if (pays) {
         coalesce->back_off = 1;
     } else {
-        give_up(coalesce);
+        back_off(coalesce);
     }
 }
 
-uint32_t coalesce_next_us(struct coalesce *coalesce, uint32_t max_us)
+void coalesce_turn(struct coalesce *coalesce)
 {
     if (coalesce->reads - coalesce->period_start >= PERIOD_READS) {
         begin_period(coalesce);
     }
     if (coalesce->napped) {
         coalesce->napped = false;
-        learn(coalesce, max_us);
+        learn(coalesce);
     }
-    if (max_us == 0 || coalesce->at_work / MAX_PART < MIN_COLLECTED) {
+}
+
+uint32_t coalesce_nap_us(
+    struct coalesce *coalesce, unsigned clients, uint32_t max_us)
+{
+    if (clients < coalesce->at_work) {
+        coalesce->at_work = clients; /* the others have left */
+    }
+    if (coalesce->at_work < MAX_PART * MIN_COLLECTED) {
         return 0;
     }
     if (coalesce->skip > 0) {
         coalesce->skip--;
         return 0;
     }
+    if (coalesce->nap_us > max_us) {
+        coalesce->nap_us = max_us < MIN_NAP_US ? MIN_NAP_US : max_us;
+    }
     return coalesce->nap_us < max_us ? coalesce->nap_us : max_us;
 }
 
-void coalesce_begin(struct coalesce *coalesce)
+void coalesce_nap(struct coalesce *coalesce)
 {
     coalesce->napped = true;
     coalesce->nap_start = coalesce->reads;

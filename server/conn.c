@@ -51,6 +51,7 @@ static void unlink_conn(struct conn *conn)
     if (conn->next != NULL) {
         conn->next->prev = conn->prev;
     }
+    coalesce_leave(&server->coalesce, &conn->reads);
     server->conn_count--;
     HASH_DELETE(hh, server->conn_by_id, conn);
 }

@@ -19,6 +19,7 @@
 #include "protocol/reply.h"
 #include "protocol/resp.h"
 #include "server/batch.h"
+#include "server/coalesce.h"
 #include "tiers/engine.h"
 
 struct server;
@@ -82,7 +83,7 @@ struct conn {
     uint16_t db;
     struct acl_user *user; /* never NULL; of server->acl */
     int64_t created_ms, last_used_ms;
-    uint32_t work_period;                /* see coalesce_read */
+    struct coalesce_client reads;
     char *name, *lib_name, *lib_version; /* heap or NULL */
     const struct command *last_command;
     struct conn *next_monitor, *prev_monitor; /* server->monitors */

@@ -160,7 +160,7 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     server->last_reader_bytes += got;
     server->stats.net_input_bytes += got;
     server->stats.reads_processed++;
-    coalesce_read(&server->coalesce, &conn->work_period);
+    coalesce_read(&server->coalesce, &conn->reads);
     if (got >= LONG_INPUT_BYTES) {
         conn_send_answers(server); /* they need not wait for all of it */
         if ((conn->flags & CONN_CLOSING) != 0) {

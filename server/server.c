@@ -56,20 +56,24 @@ static bool input_is_ready(uv_loop_t *loop)
 }
 
 /* The loop looks for input next, and sleeps if there is none: then it naps
- * first if many clients are at work. What disk threads have ends a nap. */
+ * first if many clients are at work. What disk threads have ends a nap; a timer
+ * may be late by one. */
 static void on_before_sleep(uv_prepare_t *handle)
 {
     struct server *server = handle->data;
-    uint32_t nap_us = coalesce_next_us(
-        &server->coalesce, (uint32_t)server->config.wakeup_coalesce_us);
-    if (nap_us == 0 || server->busy_conn != NULL ||
-        uv_backend_timeout(&server->loop) == 0 ||
-        input_is_ready(&server->loop)) {
+    struct coalesce *coalesce = &server->coalesce;
+    coalesce_turn(coalesce);
+    if (server->busy_conn != NULL || uv_backend_timeout(&server->loop) == 0) {
+        return;
+    }
+    uint32_t nap_us = coalesce_nap_us(coalesce, server->conn_count,
+        (uint32_t)server->config.wakeup_coalesce_us);
+    if (nap_us == 0 || input_is_ready(&server->loop)) {
         return;
     }
     struct pollfd disk = {.fd = server->engine_wake.fd, .events = POLLIN};
     struct timespec time = {.tv_nsec = (long)nap_us * 1000};
-    coalesce_begin(&server->coalesce);
+    coalesce_nap(coalesce);
     server->stats.loop_naps++;
     ppoll(&disk, 1, &time, NULL); /* a signal ends it, too */
 }

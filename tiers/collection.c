@@ -67,10 +67,9 @@ void collection_grow(struct collection *collection, enum kind kind)
 }
 
 /* The entry says when fields of its hash expire; it may move. */
-static void settle_fields(struct collection *collection)
+static void settle_fields(struct collection *collection, uint64_t hash)
 {
     struct space *space = collection->db->space;
-    uint64_t hash = db_hash(collection->db, collection->key);
     struct arena *arena = &space->engine->arena;
     const struct entry *entry = arena_at(arena, collection->ref);
     struct field_deadlines fields = hash_deadlines(collection);
@@ -98,9 +97,13 @@ static void settle_live(struct collection *collection)
     check(entry_live(entry) == collection->live);
     shelf_count_live(db->engine, entry,
         value_memory_bytes(collection->live) - collection->live_bytes);
-    entry_outdate(db->space, entry);
-    if (kind_expires_fields(collection->kind)) {
-        settle_fields(collection);
+    bool fields = kind_expires_fields(collection->kind);
+    bool hashed =
+        fields || entry_id_of(entry) != 0 || log_would_queue(db->space, entry);
+    uint64_t hash = hashed ? db_hash(db, collection->key) : 0;
+    entry_outdate(db->space, entry, hash);
+    if (fields) {
+        settle_fields(collection, hash);
     } else {
         entry->bits = entry_with_kind(entry->bits, collection->kind);
     }

@@ -45,15 +45,15 @@ void db_prefetch(struct db *db, uint64_t key_hash, unsigned stage)
 
 /* ---- dirt, deletion, expiry ---- */
 
-void entry_outdate(struct space *space, struct entry *entry)
+void entry_outdate(struct space *space, struct entry *entry, uint64_t hash)
 {
     uint64_t id = entry_id_of(entry);
     if (id != 0) {
         log_count_entry(space->engine, entry, -1);
-        log_mark(space, MARK_DEAD, id, space_hash(space, entry), 0);
+        log_mark(space, MARK_DEAD, id, hash, 0);
         entry_set_id(entry, 0);
     }
-    log_queue(space, entry);
+    log_queue(space, entry, hash);
 }
 
 /* Deletes with the record's dead mark; no event. */
@@ -260,7 +260,7 @@ static void renew_expiry(struct db *db, const struct found *found)
     if (id != 0) {
         log_mark(db->space, MARK_EXPIRY, id, found->hash, new_ms);
     } else {
-        log_queue(db->space, entry);
+        log_queue(db->space, entry, found->hash);
     }
 }
 
@@ -352,7 +352,7 @@ struct entry *db_set_expiry(
         log_mark(space, MARK_EXPIRY, id, hash, expiry_ms);
         log_wrote(shelf_of(engine, entry));
     } else {
-        log_queue(space, entry);
+        log_queue(space, entry, hash);
     }
     struct index_slot slot =
         index_find_ref(&space->index, hash, arena_ref(&engine->arena, entry));
@@ -385,7 +385,7 @@ static void put_copy(struct db *target, struct bytes to,
         db_remove(target->space, found.hash, found.slot);
     }
     struct entry *entry = space_insert(target->space, found.hash, &copy);
-    log_queue(target->space, entry);
+    log_queue(target->space, entry, found.hash);
     item_arrived(target->engine, entry);
 }
 

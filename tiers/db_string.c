@@ -91,11 +91,11 @@ struct entry *db_put(
     if (entry == NULL) {
         spec->access = access_new(now_ms);
         entry = space_insert(space, hash, spec);
-        log_queue(space, entry);
+        log_queue(space, entry, hash);
         item_arrived(engine, entry);
         return entry;
     }
-    entry_outdate(space, entry);
+    entry_outdate(space, entry, hash);
     spec->access = access_next(engine, entry->access);
     spec->bits |= entry->bits & (ENTRY_QUEUED | ENTRY_PINNED);
     entry = space_replace(space, slot, spec, LINK_HEAD);
@@ -140,7 +140,7 @@ static struct entry *overwrite_hot(struct db *db, struct bytes key,
         log_mark(space, MARK_DEAD, id, hash, 0);
         entry_set_id(entry, 0);
     }
-    log_queue(space, entry);
+    log_queue(space, entry, hash);
     namespace->counters.puts++;
     db->engine->counters.puts++;
     shelf_use(engine, entry);
@@ -253,7 +253,7 @@ char *db_string_resize(
     char *result = NULL;
     if (entry != NULL) {
         if (resize_own_blob(entry, size)) {
-            entry_outdate(db->space, entry);
+            entry_outdate(db->space, entry, db_hash(db, key));
             entry->bits = entry_with_kind(entry->bits, KIND_STRING_RAW);
             item_arrived(db->engine, entry);
             return writable(entry);

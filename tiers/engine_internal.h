@@ -279,8 +279,9 @@ struct entry *db_put(
 void db_set_flat(struct db *db, struct bytes key, struct bytes payload,
     enum kind kind, int64_t now_ms);
 
-/* The entry's record on disk, if any, is outdated: the entry is dirty. */
-void entry_outdate(struct space *space, struct entry *entry);
+/* The entry's record on disk, if any, is outdated: the entry is dirty. `hash`
+ * is not looked at when it has no record and is not to be queued. */
+void entry_outdate(struct space *space, struct entry *entry, uint64_t hash);
 void db_expire_entry(
     struct space *space, uint64_t hash, struct index_slot slot);
 /* The fields of a hash (fields.c). Whether some are due; of any entry. */
@@ -330,7 +331,9 @@ void log_move_record(struct space *space, const struct record *record,
     struct entry *entry, uint64_t hash);
 void log_mark(struct space *space, enum mark_kind kind, uint64_t id,
     uint64_t hash, int64_t expiry_ms);
-void log_queue(struct space *space, struct entry *entry);
+void log_queue(struct space *space, struct entry *entry, uint64_t hash);
+/* Whether log_queue would note the entry, and so need its hash. */
+bool log_would_queue(const struct space *space, const struct entry *entry);
 /* A key of the shelf was written, or deleted, and the log knows: as its
  * namespace wants it, it will be synced before that is acknowledged. */
 void log_wrote(const struct shelf *shelf);

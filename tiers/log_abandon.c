@@ -45,7 +45,7 @@ static void abandon_record(struct engine *engine, const struct batch_row *row)
         check(!entry_is_dry(entry));
         log_count_entry(space->engine, entry, -1);
         entry_set_id(entry, 0);
-        log_queue(space, entry);
+        log_queue(space, entry, row->hash);
     }
 }
 

@@ -56,7 +56,14 @@ bool engine_take_through(struct engine *engine)
     return wrote;
 }
 
-void log_queue(struct space *space, struct entry *entry)
+bool log_would_queue(const struct space *space, const struct entry *entry)
+{
+    return space->engine->log.store != NULL &&
+           (entry->bits & ENTRY_QUEUED) == 0 &&
+           write_delay_ms(shelf_of(space->engine, entry)) >= 0;
+}
+
+void log_queue(struct space *space, struct entry *entry, uint64_t hash)
 {
     struct log *log = &space->engine->log;
     const struct shelf *shelf = shelf_of(space->engine, entry);
@@ -80,6 +87,5 @@ void log_queue(struct space *space, struct entry *entry)
             xrealloc(log->queue, log->queue_capacity * sizeof *log->queue);
     }
     entry->bits |= ENTRY_QUEUED;
-    log->queue[log->queue_count++] =
-        (struct queued){space_hash(space, entry), space->keyspace};
+    log->queue[log->queue_count++] = (struct queued){hash, space->keyspace};
 }

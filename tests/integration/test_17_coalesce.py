@@ -25,15 +25,23 @@ def test_many_clients_are_served_together(larder):
 
 
 def test_few_clients_never_wait(larder):
-    load(larder, 4) # whoever was at work before is forgotten
+    load(larder, 4)  # whoever was at work before is forgotten
     before = naps(larder)
     load(larder, 4)
     assert naps(larder) == before
 
 
-def test_naps_can_be_turned_off(larder):
-    with larder.connect() as connection:
-        assert connection.command("CONFIG", "SET", "wakeup-coalesce-us", "0") == b"+OK\r\n"
+def test_naps_can_be_turned_off_and_on(larder):
+    def configure(value):
+        with larder.connect() as connection:
+            assert connection.command("CONFIG", "SET", "wakeup-coalesce-us", value) == b"+OK\r\n"
+
+    def napped():
+        load(larder, 50)
+        return naps(larder) > before
+
+    configure("0")
     before = naps(larder)
-    load(larder, 50)
-    assert naps(larder) == before
+    assert not napped()
+    configure("100")
+    wait_until(napped, 60)

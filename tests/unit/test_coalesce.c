@@ -12,11 +12,13 @@
 #define LONGEST_US 200 /* by default 100 */
 
 /* `clients` take turns; what one sends comes `gap_us` after the one before,
- * but no client sends before the loop has looked after it. */
+ * but no client sends again before the loop has looked. */
 struct world {
     struct coalesce coalesce;
-    uint32_t periods[CLIENTS_MAX];
+    struct coalesce_client each[CLIENTS_MAX];
     unsigned clients, next;
+    unsigned idle;       /* connected as well */
+    unsigned stay_reads; /* then a client leaves and comes anew; 0: never */
     unsigned gap_us;
     unsigned sleeps, naps, collected, longest_us;
 };
@@ -30,7 +32,12 @@ static void begin(struct world *world, unsigned clients, unsigned gap_us)
 static void read_some(struct world *world, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        coalesce_read(&world->coalesce, &world->periods[world->next]);
+        struct coalesce_client *client = &world->each[world->next];
+        coalesce_read(&world->coalesce, client);
+        if (world->stay_reads > 0 && client->reads >= world->stay_reads) {
+            coalesce_leave(&world->coalesce, client);
+            *client = (struct coalesce_client){0};
+        }
         world->next = (world->next + 1) % world->clients;
     }
 }
@@ -38,12 +45,15 @@ static void read_some(struct world *world, unsigned count)
 /* The loop finds nothing to do so many times, and counts anew. */
 static void sleep_times(struct world *world, unsigned times, uint32_t max_us)
 {
+    struct coalesce *coalesce = &world->coalesce;
     world->sleeps = world->naps = world->collected = world->longest_us = 0;
     for (; world->sleeps < times; world->sleeps++) {
-        uint32_t nap_us = coalesce_next_us(&world->coalesce, max_us);
+        coalesce_turn(coalesce);
+        uint32_t nap_us =
+            coalesce_nap_us(coalesce, world->clients + world->idle, max_us);
         unsigned came = 1;
         if (nap_us > 0) {
-            coalesce_begin(&world->coalesce);
+            coalesce_nap(coalesce);
             came = nap_us / world->gap_us;
             came = came < world->clients ? came : world->clients;
             world->naps++;
@@ -95,6 +105,47 @@ static void few_clients_never_wait(void **state)
     assert_int_equal(world.naps, 0);
 }
 
+/* However many are connected. */
+static void few_at_work_beside_many_never_wait(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world, 15, 1);
+    world.idle = 1000;
+    sleep_times(&world, 10000, LONGEST_US);
+    assert_int_equal(world.naps, 0);
+    /* A hundred of them send something now and then. */
+    world.clients = 115;
+    for (unsigned i = 0; i < 10000; i++) {
+        world.next = i % 100 == 99 ? 15 + i / 100 % 100 : i % 15;
+        read_some(&world, 1);
+    }
+    assert_true(world.coalesce.at_work < 16);
+}
+
+static void few_that_connect_anew_never_wait(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world, 12, 1);
+    world.idle = 1000;
+    world.stay_reads = 15;
+    sleep_times(&world, 10000, LONGEST_US);
+    assert_int_equal(world.naps, 0);
+}
+
+static void those_that_have_left_do_not_count(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world, 50, 18);
+    sleep_times(&world, 10000, LONGEST_US);
+    assert_true(world.naps > 0);
+    world.clients = 10;
+    sleep_times(&world, 10000, LONGEST_US);
+    assert_int_equal(world.naps, 0);
+}
+
 static void naps_that_collect_little_end(void **state)
 {
     (void)state;
@@ -122,6 +173,8 @@ static void a_limit_holds_and_none_turns_naps_off(void **state)
     assert_int_equal(world.longest_us, 60);
     sleep_times(&world, 1000, 0);
     assert_int_equal(world.naps, 0);
+    sleep_times(&world, 2000, LONGEST_US); /* and they can be had again */
+    assert_true(world.naps > 500);
 }
 
 int main(void)
@@ -130,6 +183,9 @@ int main(void)
         cmocka_unit_test(many_clients_are_collected),
         cmocka_unit_test(naps_leave_most_clients_at_work),
         cmocka_unit_test(few_clients_never_wait),
+        cmocka_unit_test(few_at_work_beside_many_never_wait),
+        cmocka_unit_test(few_that_connect_anew_never_wait),
+        cmocka_unit_test(those_that_have_left_do_not_count),
         cmocka_unit_test(naps_that_collect_little_end),
         cmocka_unit_test(a_limit_holds_and_none_turns_naps_off),
     };

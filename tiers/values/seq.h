@@ -76,8 +76,8 @@ bool seq_prev(struct seq_cursor *cursor);
 
 /* ---- changing (as in tree.h) ---- */
 
-/* Before the cursor. SHAPE_BY_HASH: the cursor is where seq_seek, sought the
- * item's key, has put it. */
+/* Before the cursor. SHAPE_BY_HASH, in a tree: the cursor is where seq_seek or
+ * seq_find of the item's key has put it. */
 void seq_insert(struct seq_cursor *cursor, struct bytes item);
 void seq_remove(struct seq_cursor *cursor);
 void seq_replace(struct seq_cursor *cursor, struct bytes item);

@@ -71,7 +71,7 @@ static bool prepare(struct collection *set, struct bytes member)
 
 #define ITEM_STACK_BYTES 256
 
-/* `item` is the member's; the cursor is where it would be if it were there. */
+/* `item` is the member's; the cursor is where seq_seek of it has ended. */
 static void insert(struct collection *set, struct bytes member,
     struct bytes item, struct seq_cursor *cursor)
 {

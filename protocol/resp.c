@@ -5,7 +5,10 @@
 #include "protocol/resp_partial.h"
 #include "protocol/words.h"
 
-#define BLOB_FIRST_BYTES (64 * 1024)
+/* A bulk string gets this much room at first, and so many times what has come
+ * of it later on: who only announces a large one takes little. */
+#define BLOB_FIRST_BYTES ((size_t)64 * 1024)
+#define BLOB_GROWTH 16
 #define LINE_END_BYTES 2
 
 /* How reading one piece of input went. */
@@ -217,21 +220,30 @@ static enum piece keep_args(
 
 /* ---- blobs ---- */
 
-static enum piece blob_begin(struct resp_parser *parser, size_t size)
+/* The room for `filled` bytes and more to come. */
+static size_t blob_room_for(const struct resp_parser *parser, size_t filled)
 {
-    size_t room = size + LINE_END_BYTES;
+    size_t whole = parser->blob_size + LINE_END_BYTES;
+    size_t room = filled * BLOB_GROWTH;
 
+    room = room > BLOB_FIRST_BYTES ? room : BLOB_FIRST_BYTES;
+    return room < whole ? room : whole;
+}
+
+/* `at_hand` bytes of it are in the window. */
+static enum piece blob_begin(
+    struct resp_parser *parser, size_t size, size_t at_hand)
+{
     if (resp_held_bytes(parser) + size > parser->limits->max_total_bytes) {
         parser->failed = true;
         return PIECE_ERROR;
     }
-    parser->blob =
-        blob_create(room < BLOB_FIRST_BYTES ? room : BLOB_FIRST_BYTES);
+    parser->blob_size = size;
+    parser->blob = blob_create(blob_room_for(parser, at_hand));
     if (parser->blob == NULL) {
         return fail(parser, "no memory for a bulk string");
     }
     parser->blob->size = 0;
-    parser->blob_size = size;
     parser->blob_filled = 0;
     return PIECE_OK;
 }
@@ -246,9 +258,8 @@ char *resp_blob_room(struct resp_parser *parser, size_t *size)
         return NULL;
     }
     if (parser->blob_filled == parser->blob->capacity) {
-        size_t room = parser->blob_filled * 4;
-        struct blob *grown =
-            blob_reserve(parser->blob, room < whole ? room : whole);
+        struct blob *grown = blob_reserve(
+            parser->blob, blob_room_for(parser, parser->blob_filled));
 
         if (grown == NULL) {
             fail(parser, "no memory for a bulk string");
@@ -400,7 +411,8 @@ static enum piece parse_multibulk(struct resp_parser *parser, const char **at,
         if (piece == PIECE_BIG) {
             piece = keep_args(parser, args, first);
             if (piece == PIECE_OK) {
-                piece = blob_begin(parser, parser->blob_size);
+                piece =
+                    blob_begin(parser, parser->blob_size, (size_t)(end - *at));
             }
             if (piece == PIECE_OK) {
                 piece = blob_continue(parser, at, end);

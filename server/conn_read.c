@@ -11,6 +11,9 @@
 #include "server/park.h"
 #include "server/server.h"
 
+/* What is read at once, unless it is the middle of a large value: most of such
+ * a value is then read to where it will stay. */
+#define READ_BYTES ((size_t)128 * 1024)
 /* Input of one connection in one turn of the loop. */
 #define TURN_BYTES READ_BUFFER_BYTES
 
@@ -43,6 +46,7 @@ void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
         }
         room = server->read_buffer + conn->input_size;
         size = READ_BUFFER_BYTES - conn->input_size;
+        size = size < READ_BYTES ? size : READ_BYTES;
     }
     *buffer = uv_buf_init(room, (unsigned)(size < INT_MAX ? size : INT_MAX));
 }

@@ -4,7 +4,7 @@
 #define MIN_COLLECTED 4
 /* Part of the clients at work that may be left waiting by a nap. */
 #define MAX_PART 4
-#define PERIOD_READS 1024
+#define PERIOD_READS 256
 #define MIN_NAP_US 25
 #define MAX_NAP_US 1000
 /* Naps that do not pay are tried again after so many turns at most. */

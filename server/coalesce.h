@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How many clients are at work is told from a period of some thousand reads:
+/* How many clients are at work is told from a period of some hundred reads:
  * the square of their number by the sum of the squares of each client's. This
  * is the number of clients if all read alike, and hardly counts those that
  * read seldom (the inverse of Simpson, "Measurement of Diversity", 1949). */

@@ -234,3 +234,13 @@ def test_ranges_of_members(both, count):
         both.same("ZREMRANGEBYLEX", "k", "[" + source.choice(members),
                   "(" + source.choice(members))
     both.same("ZRANGE", "k", "0", "-1")
+
+
+def test_every_member_is_found_while_sets_grow(larder):
+    with larder.connect() as connection:
+        for number in range(8):
+            key = "growing:%d" % number
+            for i in range(150):
+                member = "member:%d" % i
+                assert connection.command("SADD", key, member) == b":1\r\n"
+                assert connection.command("SISMEMBER", key, member) == b":1\r\n"

@@ -230,15 +230,15 @@ static size_t blob_room_for(const struct resp_parser *parser, size_t filled)
     return room < whole ? room : whole;
 }
 
-/* `at_hand` bytes of it are in the window. */
-static enum piece blob_begin(
-    struct resp_parser *parser, size_t size, size_t at_hand)
+/* For the bulk string of parser->blob_size bytes, of which `at_hand` are in the
+ * window. */
+static enum piece blob_begin(struct resp_parser *parser, size_t at_hand)
 {
-    if (resp_held_bytes(parser) + size > parser->limits->max_total_bytes) {
+    if (resp_held_bytes(parser) + parser->blob_size >
+        parser->limits->max_total_bytes) {
         parser->failed = true;
         return PIECE_ERROR;
     }
-    parser->blob_size = size;
     parser->blob = blob_create(blob_room_for(parser, at_hand));
     if (parser->blob == NULL) {
         return fail(parser, "no memory for a bulk string");
@@ -411,8 +411,7 @@ static enum piece parse_multibulk(struct resp_parser *parser, const char **at,
         if (piece == PIECE_BIG) {
             piece = keep_args(parser, args, first);
             if (piece == PIECE_OK) {
-                piece =
-                    blob_begin(parser, parser->blob_size, (size_t)(end - *at));
+                piece = blob_begin(parser, (size_t)(end - *at));
             }
             if (piece == PIECE_OK) {
                 piece = blob_continue(parser, at, end);

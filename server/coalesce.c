@@ -6,7 +6,6 @@
 #define MAX_PART 4
 #define PERIOD_READS 256
 #define MIN_NAP_US 25
-#define MAX_NAP_US 1000
 /* Naps that do not pay are tried again after so many turns at most. */
 #define MAX_BACK_OFF 1024
 
@@ -59,12 +58,6 @@ static void learn(struct coalesce *coalesce)
     } else if (collected <= most - most / 4) {
         coalesce->nap_us += coalesce->nap_us / 4;
     }
-    if (coalesce->nap_us > MAX_NAP_US) {
-        coalesce->nap_us = MAX_NAP_US;
-    }
-    if (coalesce->nap_us < MIN_NAP_US) {
-        coalesce->nap_us = MIN_NAP_US;
-    }
     if (pays) {
         coalesce->back_off = 1;
     } else {
@@ -97,7 +90,10 @@ uint32_t coalesce_nap_us(
         return 0;
     }
     if (coalesce->nap_us > max_us) {
-        coalesce->nap_us = max_us < MIN_NAP_US ? MIN_NAP_US : max_us;
+        coalesce->nap_us = max_us;
+    }
+    if (coalesce->nap_us < MIN_NAP_US) {
+        coalesce->nap_us = MIN_NAP_US;
     }
     return coalesce->nap_us < max_us ? coalesce->nap_us : max_us;
 }

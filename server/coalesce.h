@@ -6,7 +6,7 @@
  * cold. With many clients at work, more requests come within the tenth of a
  * millisecond; so the loop naps for that long first, and finds them together.
  * A request may wait for the end of a nap, half of one on average. The loop
- * naps only while a nap collects MIN reads or more, and no more than a quarter
+ * naps only while a nap collects four reads or more, and no more than a quarter
  * of the clients at work: then, by Little's law, naps make the time between
  * two requests of a client longer by a seventh at most. With 15 clients or
  * fewer it never naps. */

@@ -124,10 +124,8 @@ def object_(args, ours, theirs):
         return ours.startswith(b":") and b"LFU maxmemory policy" in theirs
     if word == b"ENCODING":  # SORT turns a sorted set into its large form
         return value(ours) == b"listpack" and value(theirs) == b"skiplist"
-    if word == b"REFCOUNT":
-        # larder shares no integers; and what SET got in a transaction is
-        # Redis' value and still in its queue.
-        return ours == b":1\r\n" and theirs in (SHARED_INTEGER, b":2\r\n")
+    if word == b"REFCOUNT":  # larder shares no integers
+        return ours == b":1\r\n" and theirs == SHARED_INTEGER
     if word == b"IDLETIME":
         # Small integers are shared in Redis, and touched by no key's use.
         a, b = value(ours), value(theirs)

@@ -211,8 +211,7 @@ static bool set(struct collection *hash, struct bytes field, struct bytes value,
     struct bytes key;
     struct bytes item =
         make_item(hash, field, value, small, sizeof small, &key);
-    bool found =
-        seq_seek(&hash->seq, seq_hash(&hash->seq, field), key, &cursor);
+    bool found = seq_find_key(&hash->seq, field, key, &cursor);
     if (found) {
         size_t fixed = hash->seq.shape->fixed;
         if (keep_deadline) {

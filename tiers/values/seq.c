@@ -62,7 +62,7 @@ uint64_t seq_bytes(const struct seq *seq)
     return seq->tree != NULL ? seq->tree->item_bytes : seq->size;
 }
 
-uint32_t seq_hash(const struct seq *seq, struct bytes text)
+static uint32_t hash_of(const struct seq *seq, struct bytes text)
 {
     return seq->tree != NULL ? (uint32_t)index_hash(seq->secret, text) : 0;
 }
@@ -200,14 +200,19 @@ bool seq_seek(struct seq *seq, uint32_t hash, struct bytes sought,
 
 #define FIND_STACK_BYTES 256
 
+bool seq_find_key(struct seq *seq, struct bytes text, struct bytes key,
+    struct seq_cursor *cursor)
+{
+    return seq_seek(seq, hash_of(seq, text), key, cursor);
+}
+
 bool seq_find(struct seq *seq, struct bytes text, struct seq_cursor *cursor)
 {
     char small[FIND_STACK_BYTES];
     bool fits = ELEMENT_BOUND(text.size) <= sizeof small;
     char *key = fits ? small : xmalloc(ELEMENT_BOUND(text.size));
     size_t size = element_write(key, text);
-    bool found =
-        seq_seek(seq, seq_hash(seq, text), bytes_of(key, size), cursor);
+    bool found = seq_find_key(seq, text, bytes_of(key, size), cursor);
     if (!fits) {
         free(key);
     }

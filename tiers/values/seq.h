@@ -55,8 +55,6 @@ void seq_close(struct seq *seq);
 uint64_t seq_count(const struct seq *seq);
 /* Bytes of all items. */
 uint64_t seq_bytes(const struct seq *seq);
-/* The hash of a member's text (SHAPE_BY_HASH in a tree; 0 when flat). */
-uint32_t seq_hash(const struct seq *seq, struct bytes text);
 
 /* As tree_seek. In a flat run of SHAPE_BY_HASH: the item of that key, or the
  * end. */
@@ -65,6 +63,9 @@ bool seq_seek(struct seq *seq, uint32_t hash, struct bytes sought,
 /* Finds the member `text` in a sequence of SHAPE_BY_HASH; the cursor is where
  * it is or belongs. */
 bool seq_find(struct seq *seq, struct bytes text, struct seq_cursor *cursor);
+/* The same for who has the member's key (shape.h) already. */
+bool seq_find_key(struct seq *seq, struct bytes text, struct bytes key,
+    struct seq_cursor *cursor);
 /* As tree_at: the end for rank >= count. */
 void seq_at(struct seq *seq, uint64_t rank, struct seq_cursor *cursor);
 uint64_t seq_rank(const struct seq_cursor *cursor);
@@ -76,8 +77,8 @@ bool seq_prev(struct seq_cursor *cursor);
 
 /* ---- changing (as in tree.h) ---- */
 
-/* Before the cursor. SHAPE_BY_HASH, in a tree: the cursor is where seq_seek or
- * seq_find of the item's key has put it. */
+/* Before the cursor. SHAPE_BY_HASH, in a tree: the cursor is where seq_find
+ * or seq_find_key of the item's member has put it. */
 void seq_insert(struct seq_cursor *cursor, struct bytes item);
 void seq_remove(struct seq_cursor *cursor);
 void seq_replace(struct seq_cursor *cursor, struct bytes item);

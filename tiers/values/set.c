@@ -71,13 +71,13 @@ static bool prepare(struct collection *set, struct bytes member)
 
 #define ITEM_STACK_BYTES 256
 
-/* `item` is the member's; the cursor is where seq_seek of it has ended. */
+/* `item` is the member's; the cursor is where seq_find_key has ended. */
 static void insert(struct collection *set, struct bytes member,
     struct bytes item, struct seq_cursor *cursor)
 {
     int64_t value = 0;
     if (prepare(set, member)) {
-        seq_seek(&set->seq, seq_hash(&set->seq, member), item, cursor);
+        seq_find_key(&set->seq, member, item, cursor);
     } else if (set->kind == KIND_SET_INTEGERS && is_integer(member, &value)) {
         seek_larger(set, value, cursor);
     }
@@ -91,8 +91,7 @@ bool set_add(struct collection *set, struct bytes member)
     bool fits = ELEMENT_BOUND(member.size) <= sizeof small;
     char *data = fits ? small : xmalloc(ELEMENT_BOUND(member.size));
     struct bytes item = bytes_of(data, element_write(data, member));
-    uint32_t hash = seq_hash(&set->seq, member);
-    bool found = seq_seek(&set->seq, hash, item, &cursor);
+    bool found = seq_find_key(&set->seq, member, item, &cursor);
     if (!found) {
         insert(set, member, item, &cursor);
     }

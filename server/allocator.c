@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "protocol/bytes.h"
-#include "tiers/dry/give_way.h"
+#include "tiers/dry/priority.h"
 
 uint64_t allocator_process_rss(void)
 {
@@ -75,7 +75,7 @@ static void set_decay(const char *what, ssize_t ms)
 static void *start_background(void *none)
 {
     bool on = true;
-    give_way_be_nice();
+    priority_be_nicer(PRIORITY_BACKGROUND);
     mallctl("background_thread", NULL, NULL, &on, sizeof(on));
     return none;
 }

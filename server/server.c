@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -20,12 +21,12 @@
 #include "server/listen.h"
 #include "server/multi.h"
 #include "server/park.h"
-#include "server/priority.h"
 #include "server/pubsub.h"
 #include "server/scripting/scripting.h"
 #include "server/slowlog.h"
 #include "server/startup.h"
 #include "server/tracking.h"
+#include "tiers/dry/priority.h"
 
 /* Loading takes turns with clients, who are told -LOADING. */
 #define LOAD_SLICE_MS 20
@@ -398,7 +399,8 @@ bool server_begin(struct server *server)
 int server_run(struct server *server)
 {
     if (server_begin(server)) {
-        priority_wake_soon(); /* disk threads have been begun */
+        priority_short_slices();
+        prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* in ns, for naps */
         uv_run(&server->loop, UV_RUN_DEFAULT);
     }
     if (server->exit_code != 0) {

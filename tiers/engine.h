@@ -211,6 +211,8 @@ void engine_keep_warm(struct engine *engine, int64_t now_ms);
  * Returns true when the waiter will be called. */
 bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
     enum tier to, struct engine_waiter *waiter, int64_t now_ms);
+/* So much is on its way to the disk that whoever has more had better wait. */
+bool engine_disk_is_behind(const struct engine *engine);
 /* Where the value goes from a tier by the rules of its namespace; TIER_NONE:
  * no tier is below. */
 enum tier engine_tier_below(

@@ -112,6 +112,11 @@ bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
     return sink_later(db, entry, hash, waiter);
 }
 
+bool engine_disk_is_behind(const struct engine *engine)
+{
+    return log_waits_for_disk(engine);
+}
+
 enum tier engine_tier_below(
     const struct engine *engine, const struct entry *entry, enum tier tier)
 {

@@ -1,10 +1,11 @@
 /* TIER DEMOTE, TIER FLUSH, NAMESPACE FLUSH and TIER CLEANUP: moving keys down,
  * or deleting them, answered once it is done.
  *
- * A move goes in slices. The handler starts a slice, parks its connection if
- * some of it has to wait for the disk, and is run again when all of it has
- * arrived; it then goes on with the next slice, or answers. What must be
- * remembered in between is in struct tier_move, which the connection holds. */
+ * A move goes in slices, and a slice in rounds of the loop. The handler starts
+ * a round and is run again for the next; at the end of a slice it parks its
+ * connection if some of it has to wait for the disk, until all of it has
+ * arrived, and goes on with the next slice, or answers. What must be remembered
+ * in between is in struct tier_move, which the connection holds. */
 #include <stdlib.h>
 
 #include "server/commands/tier.h"
@@ -13,9 +14,12 @@
 #include "server/park.h"
 #include "server/server.h"
 
-#define SLICE_KEYS 128
-/* Buckets looked at in a slice, where few keys are among those wanted. */
-#define SLICE_BUCKETS 1000
+#define ROUND_KEYS 128
+/* Buckets looked at in a round, where few keys are among those wanted. */
+#define ROUND_BUCKETS 1000
+/* The disk is waited for once a slice: where other programs keep the cores
+ * busy, each time costs tens of ms. */
+#define SLICE_KEYS 4096
 
 /* A key of the slice under way. */
 struct moving {
@@ -30,9 +34,11 @@ struct tier_move {
     struct engine_waiter waiter; /* for the slice under way */
     struct engine_waiter *retry; /* of the parked connection, or NULL */
     struct db *db;
-    struct moving *slice;
-    size_t slice_keys;
+    struct moving *slice; /* what came last is first */
+    size_t slice_keys, round_keys;
     enum dry_result result; /* of the slice that was waited for */
+    bool more;              /* behind this round, in this database */
+    bool ends;              /* the slice: it is waited for */
     int64_t moved;
     uint64_t deleted; /* of these */
     /* TIER DEMOTE: the next argument, and the one behind the last key. */
@@ -40,8 +46,8 @@ struct tier_move {
     /* FLUSH: the place in the walk, and what is wanted of it. */
     bool flush, deletes, from[3];
     unsigned database;
-    uint64_t cursor;
-    char *prefix; /* of the namespace; NULL: any */
+    uint64_t cursor; /* 0 at its begin */
+    char *prefix;    /* of the namespace; NULL: any */
     size_t prefix_size;
     enum tier to; /* TIER_NONE: one tier down */
     /* CLEANUP: what had expired before it began, by tier. */
@@ -83,6 +89,7 @@ static void slice_add(
     moving->next = move->slice;
     move->slice = moving;
     move->slice_keys++;
+    move->round_keys++;
 }
 
 static bool arrived(
@@ -106,13 +113,11 @@ static void let_go(
     move->deleted++;
 }
 
-/* Starts all, then waits for one that has not arrived: its batch is the last,
- * so the others arrive before it. True when there is something to wait for. */
-static bool slice_start(struct request *request, struct tier_move *move)
+static void round_start(struct request *request, struct tier_move *move)
 {
     int64_t now_ms = request->now_ms;
     struct moving *moving = move->slice;
-    for (; moving != NULL; moving = moving->next) {
+    for (; move->round_keys > 0; move->round_keys--, moving = moving->next) {
         struct bytes key = bytes_of(moving->key, moving->key_size);
         if (moving->to == TIER_NONE) {
             let_go(request, move, key);
@@ -121,14 +126,20 @@ static bool slice_start(struct request *request, struct tier_move *move)
                 move->engine, move->db, key, moving->to, NULL, now_ms);
         }
     }
-    for (moving = move->slice; moving != NULL; moving = moving->next) {
-        if (!arrived(move, moving, now_ms)) {
-            return engine_demote(move->engine, move->db,
-                bytes_of(moving->key, moving->key_size), moving->to,
-                &move->waiter, now_ms);
-        }
+}
+
+/* Waits for one that has not arrived: its batch is the last, so the others
+ * arrive before it. False: there is nothing to wait for. */
+static bool slice_wait(struct tier_move *move, int64_t now_ms)
+{
+    struct moving *moving = move->slice;
+    while (moving != NULL && (arrived(move, moving, now_ms) ||
+                                 !engine_demote(move->engine, move->db,
+                                     bytes_of(moving->key, moving->key_size),
+                                     moving->to, &move->waiter, now_ms))) {
+        moving = moving->next;
     }
-    return false;
+    return moving != NULL;
 }
 
 /* Counts what has arrived and forgets the slice. */
@@ -146,17 +157,17 @@ static void slice_end(struct tier_move *move, int64_t now_ms)
     move->slice_keys = 0;
 }
 
-/* The next keys that were named. False: there are no more. */
+/* The next keys that were named. False: they were the last. */
 static bool collect_arguments(struct request *request, struct tier_move *move)
 {
-    while (move->next_arg < move->end_arg && move->slice_keys < SLICE_KEYS) {
+    while (move->next_arg < move->end_arg && move->round_keys < ROUND_KEYS) {
         const struct bytes key = request->argv[move->next_arg++];
         const struct entry *entry = db_find(move->db, key, request->now_ms);
         if (entry != NULL) {
             slice_add(move, key, entry);
         }
     }
-    return move->slice != NULL;
+    return move->next_arg < move->end_arg;
 }
 
 static void on_scanned(
@@ -171,26 +182,39 @@ static void on_scanned(
     }
 }
 
-/* The next keys of the walk through all databases. False: it has ended. */
+/* The next keys of the walk through a database. False: it has ended. */
 static bool collect_scan(struct request *request, struct tier_move *move)
 {
-    unsigned databases = engine_database_count(move->engine);
-    for (unsigned i = 0; i < SLICE_BUCKETS && move->slice_keys < SLICE_KEYS;
+    for (unsigned i = 0; i < ROUND_BUCKETS && move->round_keys < ROUND_KEYS;
          i++) {
-        if (move->database == databases) {
-            return move->slice != NULL;
-        }
-        move->db = engine_db(move->engine, move->database);
         move->cursor =
             db_scan(move->db, move->cursor, request->now_ms, on_scanned, move);
         if (move->cursor == 0) {
-            move->database++;
-            if (move->slice_keys > 0) {
-                break; /* a slice is of one database */
-            }
+            return false;
         }
     }
     return true;
+}
+
+/* True: the slice ends with this round. A slice is of one database. */
+static bool round_run(struct request *request, struct tier_move *move)
+{
+    move->more = move->flush ? collect_scan(request, move)
+                             : collect_arguments(request, move);
+    round_start(request, move);
+    return !move->more || move->slice_keys >= SLICE_KEYS ||
+           engine_disk_is_behind(move->engine);
+}
+
+/* Behind a slice. False: it was the last. */
+static bool next_slice(struct tier_move *move)
+{
+    if (move->result == DRY_OK && !move->more && move->flush) {
+        move->database++;
+        move->db = engine_db(move->engine, move->database);
+        move->more = move->db != NULL;
+    }
+    return move->result == DRY_OK && move->more;
 }
 
 static void move_free(struct tier_move *move)
@@ -217,19 +241,19 @@ static void move_finish(struct request *request, struct tier_move *move)
     move_free(move);
 }
 
-/* One slice after the other until one has to wait. Between slices the loop
- * gets its turn, so that others are answered meanwhile. */
+/* Between rounds the loop gets its turn, so that others are answered
+ * meanwhile. */
 static void move_go_on(struct request *request, struct tier_move *move)
 {
-    slice_end(move, request->now_ms);
-    bool more = move->result == DRY_OK &&
-                (move->flush ? collect_scan(request, move)
-                             : collect_arguments(request, move));
-    if (!more) {
-        move_finish(request, move);
-        return;
+    if (move->ends) {
+        slice_end(move, request->now_ms);
+        if (!next_slice(move)) {
+            move_finish(request, move);
+            return;
+        }
     }
-    bool waits = slice_start(request, move);
+    move->ends = round_run(request, move);
+    bool waits = move->ends && slice_wait(move, request->now_ms);
     struct engine_waiter *retry = park_retry(request);
     if (waits) {
         move->retry = retry;
@@ -312,11 +336,17 @@ static bool namespace_argument(
     return true;
 }
 
+static void walk_all(struct tier_move *move)
+{
+    move->flush = true;
+    move->db = engine_db(move->engine, 0);
+}
+
 /* TIER FLUSH tier [NAMESPACE prefix] */
 static bool flush_arguments(struct request *request, struct tier_move *move)
 {
     bool by_namespace = request->argc == 5 && arg_is(request, 3, "namespace");
-    move->flush = true;
+    walk_all(move);
     if (request->argc != 3 && !by_namespace) {
         error_syntax(request);
         return false;
@@ -329,7 +359,8 @@ static bool flush_arguments(struct request *request, struct tier_move *move)
 static bool delete_arguments(struct request *request, struct tier_move *move)
 {
     bool by_tier = request->argc == 5 && arg_is(request, 3, "tier");
-    move->flush = move->deletes = true;
+    walk_all(move);
+    move->deletes = true;
     if (request->argc != 3 && !by_tier) {
         error_syntax(request);
         return false;

@@ -163,6 +163,16 @@ def test_a_mover_may_be_killed(one, larder):
     assert one.command("DBSIZE") == b":20000\r\n"
 
 
+def test_many_keys_are_few_batches(one):
+    """Each is a wait for the disk's thread, which a busy machine makes long."""
+    before = count(one, "batches")
+    assert one.command(
+        "DEBUG", "POPULATE", "20000", "key", "100") == b"+OK\r\n"
+    assert one.command("TIER", "FLUSH", "all") == b":20000\r\n"
+    assert one.command("TIER", "FLUSH", "all") == b":0\r\n"
+    assert count(one, "batches") - before < 100
+
+
 def test_a_database_that_goes_while_it_is_moved(one, larder):
     assert one.command(
         "DEBUG", "POPULATE", "20000", "key", "200") == b"+OK\r\n"

@@ -1,11 +1,14 @@
 #include "tests/unit/store_fixture.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tiers/dry/fault.h"
+#include "tiers/dry/priority.h"
 #include "tiers/dry/workers.h"
 
 struct test {
@@ -64,11 +67,14 @@ static void run_all(struct test *test, unsigned count)
 
 /* ---- scheduling ---- */
 
-static void note_policy(struct dry_job *job, struct dry_store *store)
+static void note_priority(struct dry_job *job, struct dry_store *store)
 {
     struct task *task = (struct task *)job;
+    id_t thread = (id_t)syscall(SYS_gettid);
+    int nice = getpriority(PRIO_PROCESS, (id_t)getpid()) + PRIORITY_DISK;
     (void)store;
-    atomic_store(&task->ran, sched_getscheduler(0) == SCHED_BATCH);
+    atomic_store(&task->ran,
+        getpriority(PRIO_PROCESS, thread) == (nice < 19 ? nice : 19));
     job->result = DRY_OK;
 }
 
@@ -77,12 +83,11 @@ static void on_noted(struct dry_job *job)
     ((struct task *)job)->test->done++;
 }
 
-/* Waking one takes the core from nobody. */
-static void test_threads_let_others_finish(void **state)
+static void test_threads_are_nice(void **state)
 {
     struct test *test = *state;
     struct task task = {.test = test,
-        .job = {.kind = DRY_JOB_CALL, .call = note_policy, .done = on_noted}};
+        .job = {.kind = DRY_JOB_CALL, .call = note_priority, .done = on_noted}};
     dry_workers_submit(test->workers, &task.job);
     dry_workers_flush(test->workers);
     run_all(test, 1);
@@ -316,8 +321,7 @@ static void test_destroy_finishes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            test_threads_let_others_finish, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_threads_are_nice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writes_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads, setup, teardown),

@@ -1,10 +1,11 @@
 /* How threads of the disk share a core with the engine's, which answers
  * clients.
  *
- * They are nicer, so that a loop that wakes takes the core from them. It cannot
- * while the scheduler thinks that it has had more than its share, and Linux
- * looks again only at the next tick of the clock: up to 4 ms. So they offer the
- * core in between; where nobody wants it, that costs less than a microsecond.
+ * They are nicer (priority.h), so that a loop that wakes takes the core from
+ * them. It cannot while the scheduler thinks that it has had more than its
+ * share, and Linux looks again only at the next tick of the clock: up to 4 ms.
+ * So they offer the core in between; where nobody wants it, that costs less
+ * than a microsecond.
  * Source: "EEVDF Scheduler" in Linux' documentation, sched_yield(2).
  *
  * On a machine that is busy with other programs it is those that take it, for
@@ -16,21 +17,8 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "tiers/dry/clock.h"
-
-/* A tenth of a core that the engine's thread wants all for itself. */
-enum { GIVE_WAY_NICE = 10 };
-
-/* The calling thread, and those it makes. Where that is refused all is as it
- * was. */
-static inline void give_way_be_nice(void)
-{
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), GIVE_WAY_NICE);
-}
 
 /* About 0.03 ms of work. Four times as much: policy.beside 0.42 to 0.57 ms in
  * place of 0.41 to 0.44, and overwriting no faster. */

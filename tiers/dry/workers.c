@@ -1,12 +1,11 @@
 #include "tiers/dry/workers.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "tiers/dry/clock.h"
-#include "tiers/dry/give_way.h"
+#include "tiers/dry/priority.h"
 
 /* Reads that a reader takes at once at most: the more the cheaper, but all of
  * them arrive when the last one does, and so long the others have nothing to
@@ -178,21 +177,18 @@ static void complete(
     }
 }
 
-/* Who hands them work goes on: where both share a core, a thread that wakes
- * would take it from the engine's for as long as the scheduler's slice, and
- * requests would wait; see give_way.h. Where it is refused all is as it was. */
-static void let_others_finish(void)
+/* See priority.h. */
+static void set_priority(void)
 {
-    const struct sched_param none = {0};
-    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
-    give_way_be_nice();
+    priority_short_slices();
+    priority_be_nicer(PRIORITY_DISK);
 }
 
 static void *writer_main(void *argument)
 {
     struct dry_workers *workers = argument;
     struct dry_job *job;
-    let_others_finish();
+    set_priority();
     while ((job = queue_take(&workers->writes)) != NULL) {
         apply(workers->store, job);
         complete(workers, job, &job->next);
@@ -205,7 +201,7 @@ static void *reader_main(void *argument)
     struct dry_workers *workers = argument;
     unsigned number = atomic_fetch_add(&workers->readers_begun, 1);
     struct dry_job *first;
-    let_others_finish();
+    set_priority();
     while ((first = queue_take(&workers->reads)) != NULL) {
         struct dry_job **end = &first;
         if (first->kind == DRY_JOB_CALL) {

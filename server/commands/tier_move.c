@@ -17,9 +17,10 @@
 #define ROUND_KEYS 128
 /* Buckets looked at in a round, where few keys are among those wanted. */
 #define ROUND_BUCKETS 1000
-/* The disk is waited for once a slice: where other programs keep the cores
- * busy, each time costs tens of ms. */
-#define SLICE_KEYS 4096
+/* What is remembered of a slice: some 3,000 keys, but few that are long. The
+ * disk is waited for once a slice, and where other programs keep the cores busy
+ * each time costs tens of ms. */
+#define SLICE_BYTES ((size_t)128 * 1024)
 
 /* A key of the slice under way. */
 struct moving {
@@ -35,7 +36,7 @@ struct tier_move {
     struct engine_waiter *retry; /* of the parked connection, or NULL */
     struct db *db;
     struct moving *slice; /* what came last is first */
-    size_t slice_keys, round_keys;
+    size_t slice_bytes, round_keys;
     enum dry_result result; /* of the slice that was waited for */
     bool more;              /* behind this round, in this database */
     bool ends;              /* the slice: it is waited for */
@@ -88,7 +89,7 @@ static void slice_add(
     memcpy(moving->key, key.data, key.size);
     moving->next = move->slice;
     move->slice = moving;
-    move->slice_keys++;
+    move->slice_bytes += sizeof(*moving) + key.size;
     move->round_keys++;
 }
 
@@ -154,7 +155,7 @@ static void slice_end(struct tier_move *move, int64_t now_ms)
                        (entry != NULL && entry_tier(entry) >= moving->to);
         free(moving);
     }
-    move->slice_keys = 0;
+    move->slice_bytes = 0;
 }
 
 /* The next keys that were named. False: they were the last. */
@@ -202,7 +203,7 @@ static bool round_run(struct request *request, struct tier_move *move)
     move->more = move->flush ? collect_scan(request, move)
                              : collect_arguments(request, move);
     round_start(request, move);
-    return !move->more || move->slice_keys >= SLICE_KEYS ||
+    return !move->more || move->slice_bytes >= SLICE_BYTES ||
            engine_disk_is_behind(move->engine);
 }
 

@@ -1,21 +1,23 @@
 #include "protocol/glob.h"
 
-static unsigned char fold(char c, bool nocase)
+/* Signed, as characters are where Redis' ranges are made: from 0x80 to 0xff
+ * they come before 0. */
+static signed char fold(char c, bool nocase)
 {
-    return (unsigned char)(nocase && c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    return (signed char)(nocase && c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 /* Whether `c` is in the class whose content begins at *at; moves *at behind
  * the class. */
 static bool match_class(
-    const char **at, const char *end, unsigned char c, bool nocase)
+    const char **at, const char *end, signed char c, bool nocase)
 {
     const char *p = *at;
     bool negated = p < end && *p == '^', found = false;
 
     p += negated;
     while (p < end && *p != ']') {
-        unsigned char low, high;
+        signed char low, high;
 
         if (*p == '\\' && end - p >= 2) {
             low = high = fold(p[1], nocase);

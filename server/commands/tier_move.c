@@ -93,14 +93,6 @@ static void slice_add(
     move->round_keys++;
 }
 
-static bool arrived(
-    const struct tier_move *move, const struct moving *moving, int64_t now_ms)
-{
-    const struct entry *entry =
-        db_find(move->db, bytes_of(moving->key, moving->key_size), now_ms);
-    return entry == NULL || entry_tier(entry) >= moving->to;
-}
-
 /* NAMESPACE FLUSH deletes; what TIER FLUSH finds no tier for is evicted. */
 static void let_go(
     struct request *request, struct tier_move *move, struct bytes key)
@@ -133,14 +125,16 @@ static void round_start(struct request *request, struct tier_move *move)
  * arrive before it. False: there is nothing to wait for. */
 static bool slice_wait(struct tier_move *move, int64_t now_ms)
 {
-    struct moving *moving = move->slice;
-    while (moving != NULL && (arrived(move, moving, now_ms) ||
-                                 !engine_demote(move->engine, move->db,
-                                     bytes_of(moving->key, moving->key_size),
-                                     moving->to, &move->waiter, now_ms))) {
-        moving = moving->next;
+    const struct moving *moving = move->slice;
+    for (; moving != NULL; moving = moving->next) {
+        struct bytes key = bytes_of(moving->key, moving->key_size);
+        if (moving->to != TIER_NONE &&
+            engine_demote(move->engine, move->db, key, moving->to,
+                &move->waiter, now_ms)) {
+            return true;
+        }
     }
-    return moving != NULL;
+    return false;
 }
 
 /* Counts what has arrived and forgets the slice. */

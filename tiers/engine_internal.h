@@ -468,6 +468,9 @@ size_t memory_used(const struct engine *engine);
 bool memory_has_spare(const struct engine *engine, size_t bytes);
 /* Wakes writers that wait for room, when there is some. */
 void memory_turn(struct engine *engine);
+/* What the allocator, the threads and the libraries take beyond the accounts
+ * is what the kernel says less what is known; 10 microseconds. */
+void memory_measure(struct engine *engine);
 void memory_cron(struct engine *engine);
 /* Frees a live value (or snapshot, or NULL): at once when it is small, else
  * in slices. */

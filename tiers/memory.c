@@ -125,13 +125,17 @@ static size_t anonymous_bytes(void)
     return (resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-/* What the allocator, the threads and the libraries take beyond the
- * accounts; never negative, so that memory not touched yet is no excuse. */
-void memory_cron(struct engine *engine)
+/* Overhead is never negative, so that memory not touched yet is no excuse. */
+void memory_measure(struct engine *engine)
 {
     size_t accounted = memory_used(engine) - engine->overhead_bytes;
     size_t real = anonymous_bytes();
     engine->overhead_bytes = real > accounted ? real - accounted : 0;
+}
+
+void memory_cron(struct engine *engine)
+{
+    memory_measure(engine);
     memory_turn(engine);
 }
 

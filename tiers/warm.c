@@ -14,6 +14,8 @@
 /* Steps between two looks at the clock. */
 #define CLOCK_STEPS 16
 #define SHORTEN_ITEMS 65536
+/* Fetched between two looks at what the process really takes. */
+#define MEASURE_BYTES ((size_t)256 * 1024)
 
 struct warm_fetch {
     struct engine_waiter waiter; /* first */
@@ -269,6 +271,19 @@ static struct warm_fetch *free_fetch(struct warm *warm)
     return fetch;
 }
 
+/* Room for it, where the rest of the process counts as well? The cron looks
+ * too seldom: 20 MB are fetched between two of its looks. */
+static bool has_spare(struct engine *engine, size_t bytes)
+{
+    struct warm *warm = &engine->warm;
+    if (warm->unmeasured_bytes > MEASURE_BYTES) {
+        memory_measure(engine);
+        warm->unmeasured_bytes = 0;
+    }
+    warm->unmeasured_bytes += bytes;
+    return memory_has_spare(engine, bytes);
+}
+
 enum step { STEP_TAKEN, STEP_LATER, STEP_FULL };
 
 /* The next item of the list. */
@@ -294,7 +309,7 @@ static enum step fetch_next(struct engine *engine)
         (expiry_ms != 0 && expiry_ms <= engine->now_ms)) {
         return STEP_TAKEN;
     }
-    if (!memory_has_spare(engine, bytes)) {
+    if (!has_spare(engine, bytes)) {
         return STEP_FULL;
     }
     /* Near a limit, what is on its way may be for the same tier. */

@@ -40,6 +40,7 @@ struct warm {
         *fetches; /* WARM_FETCHES of them, while there are items */
     unsigned fetching;
     size_t fetching_bytes;
+    size_t unmeasured_bytes; /* asked for since memory_measure */
     uint64_t fetched;
     /* Remembering. */
     struct warm_write *writing; /* NULL: no walk is under way */

@@ -126,8 +126,10 @@ def test_lower_limits_hold(start_larder):
     wait_for_warmth = restart(server)
     with server.connect() as one:
         wait_for_warmth()
+        time.sleep(0.3)  # what the process really takes has been looked at
         now = figures(one)
-        assert now["used_bytes"] <= now["maxmemory_bytes"]
+        peak = server.info("memory")["used_memory_peak"]
+        assert now["used_bytes"] <= peak <= now["maxmemory_bytes"]
         assert 1000 < now["hot_keys"] + now["cold_keys"] < 20000
         assert now["demoted_cold_dry"] == 0
         # What was written last is what is there.

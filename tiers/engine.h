@@ -205,10 +205,11 @@ void engine_keep_warm(struct engine *engine, int64_t now_ms);
 
 /* ---- moving by hand (TIER commands, tests) ---- */
 
-/* TIER_DRY may need the disk first: then DB_RESIDENT stays true until the
- * commit, and `waiter` is called when the move, and every one started before
- * it, is done. NULL: the record goes with the next batch, whenever that is.
- * Returns true when the waiter will be called. */
+/* Nothing rises by it, whatever `to` is. TIER_DRY may need the disk first: then
+ * DB_RESIDENT stays true until the commit, and `waiter` is called when the
+ * move, and every one started before it, is done. NULL: the record goes with
+ * the next batch, whenever that is. Returns true when the waiter will be
+ * called. */
 bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
     enum tier to, struct engine_waiter *waiter, int64_t now_ms);
 /* So much is on its way to the disk that whoever has more had better wait. */

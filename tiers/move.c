@@ -97,7 +97,7 @@ bool engine_demote(struct engine *engine, struct db *db, struct bytes key,
     if (to == TIER_DRY && item_is_ram_only(engine, entry)) {
         return false;
     }
-    if (entry_tier_of(entry) == TIER_HOT) {
+    if (to != TIER_HOT && entry_tier_of(entry) == TIER_HOT) {
         entry = sink_to_cold(db->space, slot);
     }
     if (to != TIER_DRY || entry_is_dry(entry) || engine->log.store == NULL ||

@@ -65,6 +65,18 @@ def test_one_tier_down_is_the_default(one):
         assert tier(one, "key") == expected
 
 
+@pytest.mark.parametrize("tiers, path", [
+    ("hot", ("hot", "hot")), ("hot,cold", ("cold", "cold")),
+    ("hot,dry", ("dry", "dry"))])
+def test_one_tier_down_is_one_the_namespace_has(one, tiers, path):
+    namespaces.set_options(one, "n:", "tiers", tiers)
+    one.command("SET", "n:key", "value")
+    for expected in path:
+        assert one.command("TIER", "DEMOTE", "n:key") == b":1\r\n"
+        assert tier(one, "n:key") == expected
+    one.command("NAMESPACE", "DEL", "n:")
+
+
 def test_demote_many(one):
     keys = ["key:%d" % i for i in range(500)]
     for key in keys:

@@ -73,6 +73,16 @@ def test_systemd_is_told(tmp_path):
                 process.terminate()
 
 
+def test_a_server_can_be_trained(tmp_path):
+    """What server/run does between its two builds works on any binary."""
+    done = subprocess.run(
+        [servers.ROOT / "server/train", servers.LARDER],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True,
+        stdin=subprocess.DEVNULL, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert os.listdir(tmp_path) == []
+
+
 def test_unix_socket_only(start_larder, tmp_path):
     path = "/tmp/larder-test-%d.sock" % os.getpid()
     server = start_larder(

@@ -90,6 +90,7 @@ size_t element_write_integer(char *out, int64_t value)
     }
     char digits[21];
     size_t size = bytes_from_int64(digits, value);
+    check(size < sizeof digits); /* the compiler cannot know */
     size_t head = varint_write(out, (uint64_t)size << 1);
     memcpy(out + head, digits, size);
     return head + size;

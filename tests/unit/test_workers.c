@@ -25,6 +25,7 @@ struct task {
     struct test *test;
     struct dry_record record;
     atomic_uint ran;
+    atomic_int nice;
 };
 
 static void on_wake(void *context)
@@ -67,14 +68,12 @@ static void run_all(struct test *test, unsigned count)
 
 /* ---- scheduling ---- */
 
-static void note_priority(struct dry_job *job, struct dry_store *store)
+static void note_nice(struct dry_job *job, struct dry_store *store)
 {
     struct task *task = (struct task *)job;
-    id_t thread = (id_t)syscall(SYS_gettid);
-    int nice = getpriority(PRIO_PROCESS, (id_t)getpid()) + PRIORITY_DISK;
     (void)store;
-    atomic_store(&task->ran,
-        getpriority(PRIO_PROCESS, thread) == (nice < 19 ? nice : 19));
+    atomic_store(
+        &task->nice, getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid)));
     job->result = DRY_OK;
 }
 
@@ -83,15 +82,21 @@ static void on_noted(struct dry_job *job)
     ((struct task *)job)->test->done++;
 }
 
-static void test_threads_are_nice(void **state)
+/* Clients wait for readers; the writer has time. */
+static void test_the_writer_is_nicer(void **state)
 {
     struct test *test = *state;
-    struct task task = {.test = test,
-        .job = {.kind = DRY_JOB_CALL, .call = note_priority, .done = on_noted}};
-    dry_workers_submit(test->workers, &task.job);
-    dry_workers_flush(test->workers);
-    run_all(test, 1);
-    assert_true(atomic_load(&task.ran));
+    int process = getpriority(PRIO_PROCESS, (id_t)getpid());
+    int nicer = process + PRIORITY_WRITER;
+    struct task reader = {.test = test,
+        .job = {.kind = DRY_JOB_CALL, .call = note_nice, .done = on_noted}};
+    struct task writer = {.test = test,
+        .job = {.kind = DRY_JOB_APPLY, .call = note_nice, .done = on_noted}};
+    dry_workers_submit(test->workers, &reader.job);
+    dry_workers_submit(test->workers, &writer.job);
+    run_all(test, 2);
+    assert_int_equal(atomic_load(&reader.nice), process);
+    assert_int_equal(atomic_load(&writer.nice), nicer < 19 ? nicer : 19);
 }
 
 /* ---- writes ---- */
@@ -265,6 +270,25 @@ static void test_wakes_once(void **state)
     assert_int_equal(atomic_load(&test->wakes), test->collected);
 }
 
+/* Readers begin while the engine's thread goes on asking. */
+static void test_many_reads_are_not_kept_back(void **state)
+{
+    struct test *test = *state;
+    struct task tasks[64] = {{.test = NULL}};
+    for (size_t i = 0; i < 64; i++) {
+        tasks[i].test = test;
+        tasks[i].job.kind = DRY_JOB_CALL;
+        tasks[i].job.call = note_nice;
+        tasks[i].job.done = on_noted;
+        dry_workers_submit(test->workers, &tasks[i].job);
+    }
+    for (int i = 0; i < 60000 && atomic_load(&test->wakes) == 0; i++) {
+        usleep(1000); /* nothing is flushed meanwhile */
+    }
+    assert_true(atomic_load(&test->wakes) > 0);
+    run_all(test, 64);
+}
+
 static void test_wait(void **state)
 {
     struct test *test = *state;
@@ -321,12 +345,15 @@ static void test_destroy_finishes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_threads_are_nice, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_the_writer_is_nicer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writes_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wakes_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_many_reads_are_not_kept_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_destroy_finishes, setup, teardown),
     };

@@ -8,7 +8,7 @@ from harness import CLIENT_CORE, Server, at_most, describe, ratios, say, scaled
 TESTS = ["lpush", "rpush", "lpop", "rpop", "sadd", "hset", "spop", "zadd",
          "zpopmin", "lrange_100", "lrange_600", "mset"]
 # What is measured at each depth; lrange_600 has a limit of its own at P16.
-DEPTHS = [(1, 40000, 0.85), (16, 160000, 0.65)]
+DEPTHS = [(1, 40000, 0.85), (16, 480000, 0.65)]
 LRANGE_600 = 0.80
 RANDOM_KEYS = 100000
 

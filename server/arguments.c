@@ -115,13 +115,14 @@ bool arg_cursor(struct request *request, int index, uint64_t *cursor)
 {
     char text[64];
     struct bytes argument = request->argv[index];
-    bool valid = argument.size < sizeof(text);
-    if (valid && argument.size > 0) {
-        memcpy(text, argument.data, argument.size);
-    }
+    /* As Redis: what is behind a NUL does not count. */
+    size_t size =
+        argument.size == 0 ? 0 : strnlen(argument.data, argument.size);
+    bool valid = size < sizeof(text);
     if (valid) {
         char *end;
-        text[argument.size] = '\0';
+        memcpy(text, size == 0 ? "" : argument.data, size);
+        text[size] = '\0';
         errno = 0;
         *cursor = strtoul(text, &end, 10);
         valid =

@@ -244,3 +244,11 @@ def test_every_member_is_found_while_sets_grow(larder):
                 member = "member:%d" % i
                 assert connection.command("SADD", key, member) == b":1\r\n"
                 assert connection.command("SISMEMBER", key, member) == b":1\r\n"
+
+
+def test_a_cursor_ends_at_a_nul(one):
+    for cursor in (b"\0" + b"x" * 99, b"0\0" + b"9" * 99):
+        assert one.command("SSCAN", "none", cursor) == (
+            b"*2\r\n$1\r\n0\r\n*0\r\n")
+    assert one.command("SSCAN", "none", b"0" + b"x" * 99) == (
+        b"-ERR invalid cursor\r\n")

@@ -201,7 +201,7 @@ void engine_destroy(struct engine *engine)
 
 /* ---- the loop's duties ---- */
 
-/* The readers are woken once for everything that was asked for. */
+/* The readers are woken for what is kept back still. */
 static void flush_reads(struct engine *engine)
 {
     if (engine->log.workers != NULL) {

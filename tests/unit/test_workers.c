@@ -222,6 +222,19 @@ static void on_called(struct dry_job *job)
     task->test->done++;
 }
 
+static void submit_calls(struct test *test, struct task *tasks, size_t count,
+    void (*call)(struct dry_job *job, struct dry_store *store),
+    void (*done)(struct dry_job *job))
+{
+    for (size_t i = 0; i < count; i++) {
+        tasks[i].test = test;
+        tasks[i].job.kind = DRY_JOB_CALL;
+        tasks[i].job.call = call;
+        tasks[i].job.done = done;
+        dry_workers_submit(test->workers, &tasks[i].job);
+    }
+}
+
 /* Calls run beside each other, and a slow one does not hold up a write. */
 static void test_calls(void **state)
 {
@@ -230,13 +243,7 @@ static void test_calls(void **state)
     struct timespec start, end;
 
     clock_gettime(CLOCK_MONOTONIC, &start);
-    for (size_t i = 0; i < 30; i++) {
-        tasks[i].test = test;
-        tasks[i].job.kind = DRY_JOB_CALL;
-        tasks[i].job.call = slow_call;
-        tasks[i].job.done = on_called;
-        dry_workers_submit(test->workers, &tasks[i].job);
-    }
+    submit_calls(test, tasks, 30, slow_call, on_called);
     assert_true(dry_workers_reading(test->workers) == 30);
     run_all(test, 30);
     clock_gettime(CLOCK_MONOTONIC, &end);
@@ -275,13 +282,7 @@ static void test_many_reads_are_not_kept_back(void **state)
 {
     struct test *test = *state;
     struct task tasks[64] = {{.test = NULL}};
-    for (size_t i = 0; i < 64; i++) {
-        tasks[i].test = test;
-        tasks[i].job.kind = DRY_JOB_CALL;
-        tasks[i].job.call = note_nice;
-        tasks[i].job.done = on_noted;
-        dry_workers_submit(test->workers, &tasks[i].job);
-    }
+    submit_calls(test, tasks, 64, note_nice, on_noted);
     for (int i = 0; i < 60000 && atomic_load(&test->wakes) == 0; i++) {
         usleep(1000); /* nothing is flushed meanwhile */
     }

@@ -15,7 +15,7 @@
 #define TAKE_BYTES ((size_t)1024 * 1024)
 /* Reads that are kept back at most: a reader that begins while the engine's
  * thread goes on keeps the disk and the core busy at the same time. The same
- * mix, thousands a second in two runs each: 162, 149 and 163, 134 with 4, 173,
+ * mix, thousands a second in two runs each: 163, 162 and 138, 134 with 4, 173,
  * 174 and 152, 164 with 8, 164, 173 and 120, 146 with 16; 133, 156 and 129, 139
  * when all that a turn of the loop asks for was kept, and readers were nicer
  * than the loop. */

@@ -44,8 +44,8 @@ struct dry_workers *dry_workers_create(struct dry_store *store,
     unsigned reader_count, void (*wake)(void *context), void *context);
 /* Finishes what is queued, joins the threads, collects. NULL is allowed. */
 void dry_workers_destroy(struct dry_workers *workers);
-/* Engine thread. Never blocks. Reads are kept back until there are some, or
- * until dry_workers_flush: so readers are woken once for several. */
+/* Engine thread. Never blocks. Reads are kept back, so that a reader is woken
+ * once for several, until there are eight or until dry_workers_flush. */
 void dry_workers_submit(struct dry_workers *workers, struct dry_job *job);
 /* Hands the reads kept back to the readers. Engine thread. */
 void dry_workers_flush(struct dry_workers *workers);

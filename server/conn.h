@@ -190,6 +190,11 @@ void conn_go_on(struct conn *conn, enum batch_result result);
 /* The reply to a connection's input stands complete at the end of
  * server->reply: it will be written by conn_send_answers, or is now. */
 void conn_answer(struct conn *conn);
+/* The same while the connection waits for the disk: it is kept, so that one
+ * write brings all of the answer, until conn_take_kept puts it back at the end
+ * of server->reply or the disk has taken too long (conn_write_queued). */
+void conn_keep_answer(struct conn *conn);
+void conn_take_kept(struct conn *conn);
 /* Writes the answers of this round so far. */
 void conn_send_answers(struct server *server);
 /* Sends what stands at the end of server->reply now, behind what is queued

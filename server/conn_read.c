@@ -113,7 +113,11 @@ static void finish_round(struct conn *conn, enum batch_result result)
         !park_for_sync(conn)) {
         conn_end_hold(conn);
     }
-    conn_answer(conn);
+    if (result == BATCH_PARKED && conn->wait == CONN_WAIT_FETCH) {
+        conn_keep_answer(conn);
+    } else {
+        conn_answer(conn);
+    }
     if ((conn->flags & CONN_CLOSE_AFTER_REPLY) != 0) {
         conn_close_after_reply(conn);
     } else {

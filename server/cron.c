@@ -154,6 +154,18 @@ static void note_memory(struct server *server)
     }
 }
 
+/* The disk lets these clients wait: they get what was answered before. */
+static void send_kept_answers(struct server *server)
+{
+    struct conn *next;
+    for (struct conn *conn = server->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        if (conn->wait == CONN_WAIT_FETCH) {
+            conn_write_queued(conn);
+        }
+    }
+}
+
 static void on_cron(uv_timer_t *timer)
 {
     struct server *server = timer->data;
@@ -186,6 +198,9 @@ static void on_cron(uv_timer_t *timer)
     if (server->clients_paused_until_ms != 0 &&
         server->clients_paused_until_ms <= now_ms) {
         conn_unpause_all(server);
+    }
+    if (server->stats.parked_reads > 0) {
+        send_kept_answers(server);
     }
     tracking_tidy(server);
     if (now_us - server->last_second_us >= 1000000) {

@@ -420,6 +420,7 @@ static void resume(struct park *park)
         return;
     }
     bool synced = conn->wait == CONN_WAIT_SYNC;
+    bool fetched = conn->wait == CONN_WAIT_FETCH;
     count_parked(conn, -1);
     conn->flags &= ~(uint32_t)CONN_PARKED;
     conn->wait = CONN_WAIT_NONE;
@@ -430,6 +431,9 @@ static void resume(struct park *park)
         if ((conn->flags & CONN_CLOSING) != 0) {
             return;
         }
+    }
+    if (fetched) {
+        conn_take_kept(conn);
     }
     go_on(park);
 }

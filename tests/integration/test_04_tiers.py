@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from support.disk import Disk
 from support.resp import encode
 from support.server import PATIENCE, SANITIZED, patience, wait_until
 
@@ -421,6 +422,39 @@ def test_parked_clients_keep_their_order(full):
             text = b"%d" % i
             assert connection.read_reply() == b"$%d\r\n%b\r\n" % (
                 len(text), text)
+
+
+def test_one_write_answers_a_pipeline_that_waited(full):
+    """What was answered before a value came from disk waits for it."""
+    full.client().execute_command("TIER", "FLUSH", "ALL")
+    pipelines = 50
+    with full.connect(timeout=60) as connection:
+        fetches = tiers(full)["fetches"]
+        writes = full.info("stats")["total_writes_processed"]
+        for i in range(1000, 1000 + pipelines):
+            replies = connection.pipeline([("PING",), ("GET", key_of(i)), ("PING",)])
+            value = b"$%d\r\n%b\r\n" % (VALUE_BYTES, value_of(i))
+            assert replies == [b"+PONG\r\n", value, b"+PONG\r\n"]
+        writes = full.info("stats")["total_writes_processed"] - writes
+        fetches = tiers(full)["fetches"] - fetches
+    assert fetches >= pipelines
+    assert writes < pipelines * 3 // 2  # a disk may be slow now and then
+
+
+def test_answers_do_not_wait_for_a_disk_that_does_not_answer(start_larder, tmp_path):
+    disk = Disk(tmp_path)
+    server = start_larder(env=disk.env)
+    with server.connect() as one:
+        for key in ("here", "there"):
+            assert one.command("SET", key, key * 100) == b"+OK\r\n"
+        assert one.command("TIER", "DEMOTE", "there", "TO", "DRY") == b":1\r\n"
+        disk.stall()
+        one.send(encode("GET", "here") + encode("GET", "there") + encode("PING"))
+        assert one.read_reply() == b"$400\r\n%b\r\n" % (b"here" * 100)
+        assert one.quiet()
+        disk.heal()
+        assert one.read_reply() == b"$500\r\n%b\r\n" % (b"there" * 100)
+        assert one.read_reply() == b"+PONG\r\n"
 
 
 def test_many_waiters_for_one_key(full):

@@ -28,6 +28,9 @@ class Disk:
     def hang(self):
         self._say("hang")
 
+    def stall(self):
+        self._say("stall")
+
     def heal(self):
         self.switch.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 /* LD_PRELOAD of a server under test: its disk fails, or hangs, while the file
  * named by FAILING_DISK exists and says so ("fail" or "hang"). Only writes to
- * a place (pwrite) and syncs, as stores make them; the log goes on. */
+ * a place (pwrite) and syncs, as stores make them; the log goes on. While it
+ * says "stall", the read of a single record (preadv64) hangs. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -45,6 +46,16 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
     ssize_t (*next)(int, const struct iovec *, int, off_t) = (ssize_t(*)(
         int, const struct iovec *, int, off_t))dlsym(RTLD_NEXT, "pwritev");
     return fails() ? -1 : next(fd, parts, count, at);
+}
+
+ssize_t preadv64(int fd, const struct iovec *parts, int count, off_t at)
+{
+    ssize_t (*next)(int, const struct iovec *, int, off_t) = (ssize_t(*)(
+        int, const struct iovec *, int, off_t))dlsym(RTLD_NEXT, "preadv64");
+    while (says("stall")) {
+        usleep(10000);
+    }
+    return next(fd, parts, count, at);
 }
 
 int fdatasync(int fd)

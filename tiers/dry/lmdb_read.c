@@ -1,17 +1,18 @@
-/* Records by their ids, several at once, in two rounds of reads: the leaf
- * pages that hold the rows, then the chunks of the payloads.
+/* Records by their ids, several at once: first the leaf pages with their rows,
+ * then the chunks of their payloads.
  *
- * LMDB says where things are; its branch pages, and the leaves that list the
- * chunks, are few and stay in memory. What is read is read from the file, not
- * out of the map: a page that nobody has mapped costs no fault when it comes,
- * no flush of address translations when the kernel takes it back for another,
- * and many can be asked for at once. */
+ * Branch pages, and the leaves that list the chunks, are few and stay in
+ * memory. What is not there is read from the file, not out of the map: a page
+ * that nobody has mapped costs no fault when it comes, no flush of address
+ * translations when the kernel takes it back for another, and many can be asked
+ * for at once. */
 #include "tiers/dry/give_way.h"
-#include "tiers/dry/lmdb_page.h"
 #include "tiers/dry/lmdb_plan.h"
+#include "tiers/dry/lmdb_tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
     BATCH_READS = 64,
@@ -33,71 +34,16 @@ struct item {
     struct dry_read *read;
     int code; /* LMDB's or the system's */
     uint64_t leaf;
+    const struct page *page; /* the bytes of that page */
     struct row row;
 };
 
-struct rows {
-    const char *map;
-    uint64_t page_count;
-    struct database tree;
-};
-
-/* The last node whose key is not above `id`, or -1. The first key of a branch
- * page is empty and below all. */
-static int find_node(const struct page *page, uint64_t id)
+/* In the page cache: then it is looked at in the map, which costs no copy. */
+static bool is_resident(const struct page *page)
 {
-    int low = -1, high = (int)page_node_count(page);
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        const struct node *node = page_node(page, (size_t)middle);
-        uint64_t key = lmdb_number(lmdb_val(node->data, node->key_size));
-        if (key <= id) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-/* The leaf page where the row of `id` is if it is anywhere. */
-static int find_leaf(const struct rows *rows, uint64_t id, uint64_t *leaf)
-{
-    uint64_t number = rows->tree.root;
-    if (number == PAGE_NONE) {
-        return MDB_NOTFOUND;
-    }
-    for (unsigned level = 1; level < rows->tree.depth; level++) {
-        const struct page *page =
-            (const struct page *)(rows->map + number * LMDB_PAGE_BYTES);
-        int index = number < rows->page_count ? find_node(page, id) : -1;
-        if (index < 0) {
-            return MDB_CORRUPTED;
-        }
-        number = page_child(page_node(page, (size_t)index));
-    }
-    *leaf = number;
-    return number < rows->page_count ? MDB_SUCCESS : MDB_CORRUPTED;
-}
-
-/* The row's value on its leaf page, if it is there and not on pages of its
- * own; MDB_BIG_ROW then. */
-#define MDB_BIG_ROW 1
-static int value_on_page(
-    const struct page *page, const struct item *item, MDB_val *value)
-{
-    uint64_t id = item->read->id;
-    if (!page_sane(page, item->leaf, PAGE_LEAF)) {
-        return MDB_CORRUPTED;
-    }
-    int index = find_node(page, id);
-    const struct node *node = index < 0 ? NULL : page_node(page, (size_t)index);
-    if (node == NULL ||
-        lmdb_number(lmdb_val(node->data, node->key_size)) != id) {
-        return MDB_NOTFOUND;
-    }
-    *value = lmdb_val(page_value(node), page_value_size(node));
-    return (node->flags & NODE_BIG) ? MDB_BIG_ROW : MDB_SUCCESS;
+    unsigned char there = 0;
+    return mincore((void *)(uintptr_t)page, LMDB_PAGE_BYTES, &there) == 0 &&
+           (there & 1) != 0;
 }
 
 /* Takes the row apart and makes room for header and payload. */
@@ -131,40 +77,52 @@ static int take_big_row(
                                                          : MDB_CORRUPTED;
 }
 
-static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
-    struct item *items, size_t count)
+/* Finds the page of an item's row, and plans to read it to `to` unless it is in
+ * RAM. */
+static void plan_row(struct plan *plan, const struct lmdb_tree *rows,
+    struct item *item, char *to)
 {
-    const struct lmdb *store = plan->store;
-    struct rows rows = {.map = store->map};
-    MDB_envinfo info;
-    int rc = lmdb_row_tree(txn, &rows.tree);
+    item->code = lmdb_tree_leaf(rows, item->read->id, &item->leaf);
+    if (item->code != MDB_SUCCESS) {
+        return;
+    }
+    item->page = lmdb_tree_page(rows, item->leaf);
+    if (!is_resident(item->page)) {
+        item->page = (const struct page *)(const void *)to;
+        plan_add(plan, item->leaf * LMDB_PAGE_BYTES,
+            (struct iovec){to, LMDB_PAGE_BYTES}, &item->code);
+    }
+}
+
+static int find_row(const struct lmdb *store, MDB_txn *txn, struct item *item)
+{
+    const struct node *node;
+    int rc = lmdb_tree_node(item->page, item->leaf, item->read->id, &node);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    mdb_env_info(store->env, &info);
-    rows.page_count = info.me_last_pgno + 1;
+    return node->flags & NODE_BIG ? take_big_row(store, txn, item)
+                                  : take_row(item, lmdb_val(page_value(node),
+                                                       page_value_size(node)));
+}
+
+static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
+    struct item *items, size_t count)
+{
+    struct lmdb_tree rows;
     struct give_way way = {0};
+    int rc = lmdb_tree_open(plan->store, txn, "headers", &rows);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
     for (size_t i = 0; i < count; i++) {
         give_way(&way, GIVE_WAY_ROWS);
-        struct iovec part = {pages + i * LMDB_PAGE_BYTES, LMDB_PAGE_BYTES};
-        items[i].code = find_leaf(&rows, items[i].read->id, &items[i].leaf);
-        if (items[i].code == MDB_SUCCESS) {
-            plan_add(
-                plan, items[i].leaf * LMDB_PAGE_BYTES, part, &items[i].code);
-        }
+        plan_row(plan, &rows, &items[i], pages + i * LMDB_PAGE_BYTES);
     }
     plan_run(plan);
     for (size_t i = 0; i < count; i++) {
-        const char *page = pages + i * LMDB_PAGE_BYTES;
-        MDB_val value;
         if (items[i].code == MDB_SUCCESS) {
-            items[i].code = value_on_page(
-                (const struct page *)(const void *)page, &items[i], &value);
-        }
-        if (items[i].code == MDB_SUCCESS) {
-            items[i].code = take_row(&items[i], value);
-        } else if (items[i].code == MDB_BIG_ROW) {
-            items[i].code = take_big_row(store, txn, &items[i]);
+            items[i].code = find_row(plan->store, txn, &items[i]);
         }
     }
     return MDB_SUCCESS;
@@ -184,25 +142,54 @@ static void plan_piece_of(
     }
 }
 
+/* Where a chunk's bytes lie in the file. */
+struct chunk {
+    uint64_t at;
+    size_t size;
+};
+
+static int find_chunk(
+    const struct lmdb_tree *payloads, uint64_t number, struct chunk *chunk)
+{
+    uint64_t leaf, first;
+    const struct node *node;
+    int rc = lmdb_tree_leaf(payloads, number, &leaf);
+    if (rc == MDB_SUCCESS) {
+        rc =
+            lmdb_tree_node(lmdb_tree_page(payloads, leaf), leaf, number, &node);
+    }
+    if (rc != MDB_SUCCESS) {
+        return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+    }
+    chunk->size = page_value_size(node);
+    chunk->at = (uint64_t)(page_value(node) - payloads->map);
+    if (node->flags & NODE_BIG) {
+        memcpy(&first, page_value(node), sizeof(first));
+        chunk->at = first * LMDB_PAGE_BYTES + PAGE_HEADER_BYTES;
+        if (first >= payloads->page_count) {
+            return MDB_CORRUPTED;
+        }
+    }
+    return chunk->size <= LMDB_CHUNK_BYTES ? MDB_SUCCESS : MDB_CORRUPTED;
+}
+
 /* Finds the chunks of a payload and plans to read them. */
 static int plan_payload(
-    struct plan *plan, MDB_cursor *chunks, struct item *item)
+    struct plan *plan, const struct lmdb_tree *payloads, struct item *item)
 {
     struct row row = item->row;
     char *to = item->read->data + item->read->header_bytes;
     size_t left = row.size;
     while (left > 0) {
-        MDB_val key = lmdb_val(&row.chunk, sizeof(row.chunk)), value;
-        int rc = mdb_cursor_get(chunks, &key, &value, MDB_SET_KEY);
-        if (rc != MDB_SUCCESS || value.mv_size <= row.offset ||
-            value.mv_size > LMDB_CHUNK_BYTES) {
-            return rc == MDB_SUCCESS || rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+        struct chunk chunk;
+        int rc = find_chunk(payloads, row.chunk, &chunk);
+        if (rc != MDB_SUCCESS || chunk.size <= row.offset) {
+            return rc == MDB_SUCCESS ? MDB_CORRUPTED : rc;
         }
-        const char *piece = (char *)value.mv_data + row.offset;
-        size_t size = value.mv_size - row.offset;
+        size_t size = chunk.size - row.offset;
         size = size < left ? size : left;
-        plan_piece_of(plan, (uint64_t)(piece - plan->store->map),
-            (struct iovec){to, size}, item);
+        plan_piece_of(
+            plan, chunk.at + row.offset, (struct iovec){to, size}, item);
         to += size;
         left -= size;
         row.chunk++;
@@ -214,21 +201,20 @@ static int plan_payload(
 static int read_payloads(
     struct plan *plan, MDB_txn *txn, struct item *items, size_t count)
 {
-    MDB_cursor *chunks;
+    struct lmdb_tree payloads;
     struct give_way way = {0};
-    int rc = mdb_cursor_open(txn, plan->store->payloads, &chunks);
+    int rc = lmdb_tree_open(plan->store, txn, "payloads", &payloads);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
     for (size_t i = 0; i < count; i++) {
         give_way(&way, GIVE_WAY_ROWS);
         if (items[i].code == MDB_SUCCESS) {
-            rc = plan_payload(plan, chunks, &items[i]);
+            rc = plan_payload(plan, &payloads, &items[i]);
             items[i].code = rc != MDB_SUCCESS ? rc : items[i].code;
         }
     }
     plan_run(plan);
-    mdb_cursor_close(chunks);
     return MDB_SUCCESS;
 }
 

@@ -45,20 +45,6 @@ int lmdb_row_at(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *id,
     return rc;
 }
 
-int lmdb_row_tree(MDB_txn *txn, struct database *tree)
-{
-    MDB_val name = lmdb_val("headers", strlen("headers")), value;
-    int rc = mdb_get(txn, LMDB_TABLE, &name, &value);
-    if (rc == MDB_SUCCESS && value.mv_size != sizeof(*tree)) {
-        return MDB_CORRUPTED;
-    }
-    if (rc == MDB_SUCCESS) {
-        memcpy(tree, value.mv_data, sizeof(*tree));
-    }
-    return rc == MDB_SUCCESS && tree->depth > PAGE_MAX_DEPTH ? MDB_CORRUPTED
-                                                             : rc;
-}
-
 void lmdb_row_hint_chunks(const struct bytes *chunks, size_t count)
 {
     for (size_t i = 0; i < count;) {

@@ -2,7 +2,7 @@
  * would trust pages that nobody has looked at yet, and reads ahead badly. */
 #include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_page.h"
-#include "tiers/dry/lmdb_store.h"
+#include "tiers/dry/lmdb_tree.h"
 
 #include <sys/mman.h>
 
@@ -148,7 +148,7 @@ enum dry_result lmdb_scan_rows(
     if (rc != MDB_SUCCESS) {
         return lmdb_env_result(store, rc);
     }
-    rc = lmdb_row_tree(txn, &root);
+    rc = lmdb_tree_root(txn, "headers", &root);
     mdb_env_info(store->env, &info);
     scan.map = store->map;
     scan.page_count = info.me_last_pgno + 1;

@@ -6,6 +6,7 @@
  * lmdb_plan.c   what of the file is read together
  * lmdb_write.c  apply
  * lmdb_env.c    the environment: opening, healing, transactions, counts
+ * lmdb_tree.c   a row's or a chunk's place in the file
  * lmdb_row.c    rows: where a record's payload lies
  * lmdb_scan.c   scan
  * lmdb_seal.c   whether the last commit is wholly there
@@ -143,8 +144,6 @@ uint64_t lmdb_row_end(const struct row *row);
  * what is there is no row. */
 int lmdb_row_at(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *id,
     struct row *row, struct bytes *header);
-/* The table's record on the tree of rows, as of the transaction. */
-int lmdb_row_tree(MDB_txn *txn, struct database *tree);
 /* Asks the kernel for the pages of several chunks at once: the map is opened
  * without read-ahead, which is right for single values only. */
 void lmdb_row_hint_chunks(const struct bytes *chunks, size_t count);

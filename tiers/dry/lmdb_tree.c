@@ -1,0 +1,131 @@
+#include "tiers/dry/lmdb_tree.h"
+
+int lmdb_tree_root(MDB_txn *txn, const char *name, struct database *root)
+{
+    MDB_val key = lmdb_val(name, strlen(name)), value;
+    int rc = mdb_get(txn, LMDB_TABLE, &key, &value);
+    if (rc == MDB_SUCCESS && value.mv_size != sizeof(*root)) {
+        return MDB_CORRUPTED;
+    }
+    if (rc == MDB_SUCCESS) {
+        memcpy(root, value.mv_data, sizeof(*root));
+    }
+    return rc == MDB_SUCCESS && root->depth > PAGE_MAX_DEPTH ? MDB_CORRUPTED
+                                                             : rc;
+}
+
+int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
+    struct lmdb_tree *tree)
+{
+    MDB_envinfo info;
+    mdb_env_info(store->env, &info);
+    tree->map = store->map;
+    tree->page_count = info.me_last_pgno + 1;
+    return lmdb_tree_root(txn, name, &tree->root);
+}
+
+static uint64_t key_of(const struct node *node)
+{
+    return lmdb_number(lmdb_val(node->data, node->key_size));
+}
+
+/* ---- branch pages ---- */
+
+/* The last child whose first key is not above `number`. The first key of a
+ * branch page is empty and below all. */
+static size_t find_child(const struct page *page, uint64_t number)
+{
+    size_t low = 0, high = page_node_count(page);
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (key_of(page_node(page, middle)) <= number) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+int lmdb_tree_leaf(
+    const struct lmdb_tree *tree, uint64_t number, uint64_t *leaf)
+{
+    uint64_t at = tree->root.root;
+    if (at == PAGE_NONE) {
+        return MDB_NOTFOUND;
+    }
+    for (unsigned level = 1; level < tree->root.depth; level++) {
+        if (at >= tree->page_count) {
+            return MDB_CORRUPTED;
+        }
+        const struct page *page = lmdb_tree_page(tree, at);
+        if (page_node_count(page) == 0) {
+            return MDB_CORRUPTED;
+        }
+        at = page_child(page_node(page, find_child(page, number)));
+    }
+    *leaf = at;
+    return at < tree->page_count ? MDB_SUCCESS : MDB_CORRUPTED;
+}
+
+/* ---- leaf pages ---- */
+
+/* NULL: it does not lie within the page, or its key is no number. */
+static const struct node *node_at(const struct page *page, size_t index)
+{
+    size_t start = page->nodes[index];
+    size_t end = start + NODE_HEADER_BYTES + sizeof(uint64_t);
+    if (start < PAGE_HEADER_BYTES || start % 2 != 0 || end > PAGE_BYTES) {
+        return NULL;
+    }
+    const struct node *node = page_node(page, index);
+    size_t size =
+        node->flags & NODE_BIG ? sizeof(uint64_t) : page_value_size(node);
+    return node->key_size == sizeof(uint64_t) && end + size <= PAGE_BYTES
+               ? node
+               : NULL;
+}
+
+static bool is_leaf(const struct page *page, uint64_t number)
+{
+    return page->number == number && page->flags == PAGE_LEAF &&
+           page->lower > PAGE_HEADER_BYTES && page->lower <= PAGE_BYTES &&
+           page->lower % 2 == 0;
+}
+
+/* Begins where it stands if all numbers from the first one on are there, and
+ * goes on by halves if they are not. */
+static int search(
+    const struct page *page, uint64_t number, const struct node **node)
+{
+    size_t low = 0, high = page_node_count(page);
+    *node = node_at(page, 0);
+    if (*node == NULL) {
+        return MDB_CORRUPTED;
+    }
+    uint64_t guess = number - key_of(*node); /* huge when it is below */
+    size_t middle = guess < high ? (size_t)guess : high - 1;
+    while (low < high) {
+        *node = node_at(page, middle);
+        if (*node == NULL) {
+            return MDB_CORRUPTED;
+        }
+        uint64_t key = key_of(*node);
+        if (key == number) {
+            return MDB_SUCCESS;
+        }
+        if (key < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+        middle = low + (high - low) / 2;
+    }
+    return MDB_NOTFOUND;
+}
+
+int lmdb_tree_node(const struct page *page, uint64_t leaf, uint64_t number,
+    const struct node **node)
+{
+    return is_leaf(page, leaf) ? search(page, number, node) : MDB_CORRUPTED;
+}

@@ -1,0 +1,38 @@
+/* A number looked up in one of the store's two trees of numbers, `headers` and
+ * `payloads`, without LMDB: in its leaves they mostly follow one another, so
+ * where a number stands can be told from the first one. And a leaf of the rows
+ * may lie elsewhere than in the map. */
+#ifndef LARDER_TIERS_DRY_LMDB_TREE_H
+#define LARDER_TIERS_DRY_LMDB_TREE_H
+
+#include "tiers/dry/lmdb_store.h"
+
+struct lmdb_tree {
+    const char *map;
+    uint64_t page_count; /* of the file */
+    struct database root;
+};
+
+/* All return LMDB's codes, MDB_CORRUPTED for what cannot be. Any thread. */
+
+/* The table's record on the tree `name`, as of the transaction. */
+int lmdb_tree_root(MDB_txn *txn, const char *name, struct database *root);
+/* Good as long as the transaction. */
+int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
+    struct lmdb_tree *tree);
+/* The leaf page where `number` is if it is anywhere; branch pages are read in
+ * the map, and were looked at when the file was opened. */
+int lmdb_tree_leaf(
+    const struct lmdb_tree *tree, uint64_t number, uint64_t *leaf);
+/* Its node on that page, whose bytes at `page` nobody needs to have looked at:
+ * the value lies within the page, or is big. MDB_NOTFOUND: there is none. */
+int lmdb_tree_node(const struct page *page, uint64_t leaf, uint64_t number,
+    const struct node **node);
+
+static inline const struct page *lmdb_tree_page(
+    const struct lmdb_tree *tree, uint64_t number)
+{
+    return (const struct page *)(tree->map + number * LMDB_PAGE_BYTES);
+}
+
+#endif

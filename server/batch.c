@@ -43,15 +43,15 @@ static enum resp_result parse_ahead(
     return result;
 }
 
-/* Tells the database which keys are coming. */
-static void prefetch(struct server *server, struct db *db, struct batch *batch)
+void batch_prefetch(
+    struct server *server, struct db *db, const struct batch *batch)
 {
     uint64_t hashes[PREFETCH_KEYS];
     unsigned count = 0;
     if (server->loading || db_size(db) < PREFETCH_MIN_KEYS) {
         return;
     }
-    for (unsigned i = 0; i < batch->count; i++) {
+    for (unsigned i = batch->next; i < batch->count; i++) {
         const struct batch_command *command = &batch->commands[i];
         if (command->row == NULL || command->row->first_key == 0) {
             continue;
@@ -179,7 +179,7 @@ enum batch_result batch_run_input(
         conn->last_used_ms = server_now_ms();
         enum resp_result parsed = parse_ahead(conn, batch, window, size);
         if (batch->count > 1) {
-            prefetch(server, engine_db(server->engine, conn->db), batch);
+            batch_prefetch(server, engine_db(server->engine, conn->db), batch);
         }
         enum batch_result result = batch_run(conn, batch);
         if (result == BATCH_PARKED) {

@@ -8,6 +8,7 @@
 
 struct command;
 struct conn;
+struct db;
 struct server;
 
 #define BATCH_COMMANDS 64
@@ -37,6 +38,10 @@ enum batch_result {
  * that was moved to conn->park still lie in the window. */
 enum batch_result batch_run_input(
     struct conn *conn, const char *window, size_t size);
+/* Brings what is looked at first of the keys of `batch`, from batch->next on,
+ * into the processor's caches. */
+void batch_prefetch(
+    struct server *server, struct db *db, const struct batch *batch);
 /* Runs the commands of `batch` from batch->next on. */
 enum batch_result batch_run(struct conn *conn, struct batch *batch);
 

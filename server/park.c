@@ -387,6 +387,8 @@ static void go_on(struct park *park)
     enum batch_result result = BATCH_DONE;
     if (park->has_batch) {
         park->running = true;
+        /* What was brought when it began has made room for others since. */
+        batch_prefetch(conn->server, engine_db(engine, conn->db), &park->batch);
         result = batch_run(conn, &park->batch);
         park->running = false;
     }

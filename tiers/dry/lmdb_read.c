@@ -87,7 +87,9 @@ static void plan_row(struct plan *plan, const struct lmdb_tree *rows,
         return;
     }
     item->page = lmdb_tree_page(rows, item->leaf);
-    if (!is_resident(item->page)) {
+    if (is_resident(item->page)) {
+        lmdb_tree_prefetch(item->page);
+    } else {
         item->page = (const struct page *)(const void *)to;
         plan_add(plan, item->leaf * LMDB_PAGE_BYTES,
             (struct iovec){to, LMDB_PAGE_BYTES}, &item->code);

@@ -142,11 +142,14 @@ bool command_keys_begin(struct command_keys *keys,
         keys->next = command->first_key;
         keys->end = valid ? last + 1 : keys->next;
     }
+    if ((command->flags & CMD_MOVABLEKEYS) == 0) {
+        return valid; /* all others are as the row says */
+    }
     int counted = command_numkeys_index(command);
     if (counted != 0) {
         bool mandatory = (command->flags & CMD_NO_MANDATORY_KEYS) == 0;
         valid = find_counted(keys, argv, argc, counted, mandatory) && valid;
-    } else if ((command->flags & CMD_MOVABLEKEYS) != 0) {
+    } else {
         keys->option = find_behind_option(command, argv, argc);
     }
     if (strstr(command->key_flags, COMMAND_KEY_KEYWORD) != NULL) {

@@ -9,7 +9,8 @@
  *   conn.c        life, lookup, figures for CLIENT LIST
  *   conn_read.c   bytes from the socket, and their way to batch.c
  *   conn_write.c  replies to the socket, the queue behind a slow reader
- *   conn_held.c   replies that wait until what they tell of is on disk */
+ *   conn_held.c   replies that wait until what they tell of is on disk, or for
+ *                 the rest of an answer */
 #ifndef LARDER_SERVER_CONN_H
 #define LARDER_SERVER_CONN_H
 
@@ -101,7 +102,8 @@ struct conn {
     char *input;
     size_t input_size, input_used; /* used: parsed already, not yet run */
     struct park *park;             /* while CONN_PARKED */
-    /* Replies the socket did not take at once. */
+    /* Replies the socket did not take at once, and those that are kept or held
+     * back. */
     struct segment *output_first, *output_last;
     size_t output_bytes;
     int64_t output_over_soft_ms; /* since when above the soft limit, or 0 */
@@ -190,10 +192,12 @@ void conn_go_on(struct conn *conn, enum batch_result result);
 /* The reply to a connection's input stands complete at the end of
  * server->reply: it will be written by conn_send_answers, or is now. */
 void conn_answer(struct conn *conn);
-/* The same while the connection waits for the disk: it is kept, so that one
- * write brings all of the answer, until conn_take_kept puts it back at the end
- * of server->reply or the disk has taken too long (conn_write_queued). */
+/* The same while the connection waits for the disk: a small one is kept in the
+ * connection's queue, so that one write brings all of the answer. */
 void conn_keep_answer(struct conn *conn);
+/* The wait is over: what was kept stands at the end of server->reply again,
+ * where nothing of the connection's may be yet. Unless it was written, as the
+ * disk took long, or something else was queued behind it. */
 void conn_take_kept(struct conn *conn);
 /* Writes the answers of this round so far. */
 void conn_send_answers(struct server *server);

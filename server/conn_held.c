@@ -1,4 +1,6 @@
-/* Replies that wait until what they tell of is on disk (CONN_OUTPUT_HELD).
+/* Replies that are held back: until what they tell of is on disk
+ * (CONN_OUTPUT_HELD), or kept until a value that comes from there lets the rest
+ * of the pipeline be answered with them.
  *
  * While a connection is held, all it is answered is queued, the replies to its
  * writes in segments of their own. When the sync succeeds the queue is written
@@ -7,6 +9,9 @@
 
 #include "server/conn_output.h"
 #include "server/server.h"
+
+/* Of an answer that is kept. */
+#define KEEP_BYTES_MAX ((size_t)16 * 1024)
 
 /* Replies that follow one another, from `start` up to `end` of
  * server->reply. */
@@ -136,4 +141,39 @@ void conn_refuse_held(struct conn *conn, const char *cause)
     replace_unsynced(conn, bytes_of(error.data, error.size));
     reply_finish(&error);
     conn_end_hold(conn);
+}
+
+/* ---- kept while a value comes from disk ---- */
+
+void conn_keep_answer(struct conn *conn)
+{
+    struct server *server = conn->server;
+    struct reply *reply = &server->reply;
+    size_t start = server->reply_start;
+    size_t size = reply->size - start;
+    uint32_t special = CONN_OUTPUT_HELD | CONN_CLOSE_AFTER_REPLY |
+                       CONN_CLOSING | CONN_ANSWER_WAITS;
+    if (reply->splice_count > 0 || conn->output_first != NULL ||
+        (conn->flags & special) != 0 || size > KEEP_BYTES_MAX) {
+        conn_answer(conn);
+    } else if (size > 0) {
+        conn_queue_range(conn, reply, start, reply->size);
+        reply->size = start;
+    }
+}
+
+void conn_take_kept(struct conn *conn)
+{
+    struct segment *kept = conn->output_first;
+    struct reply *reply = &conn->server->reply;
+    check(reply_pending_bytes(reply) == conn->server->reply_start);
+    uint32_t special = CONN_OUTPUT_HELD | CONN_CLOSING | CONN_ANSWER_WAITS;
+    if (kept == NULL || kept->next != NULL || kept->blob != NULL ||
+        conn->writer != NULL || (conn->flags & special) != 0) {
+        return;
+    }
+    struct reply message = {
+        .data = kept->bytes + kept->start, .size = kept->size - kept->start};
+    reply_append(reply, &message);
+    conn_remove_segment(conn, NULL);
 }

@@ -1,6 +1,8 @@
 /* Replies to the socket. The answers to one round of input lie one behind the
  * other in server->reply and are written when all of the round has been read:
- * a client that is woken by each single reply costs a wake-up each.
+ * a client that is woken by each single reply costs a wake-up each. For the
+ * same reason what a pipeline was answered before a value that comes from disk
+ * is kept, for a short time, and written with the rest.
  *
  * Mostly one write takes all; what the socket does not take becomes segments
  * in a queue, and libuv is asked, one write at a time, to say when there is
@@ -19,8 +21,6 @@
 #define WRITE_BUFFERS 64
 /* Answers of a round kept before they are written after all. */
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
-/* Of an answer that is kept while the rest of it waits for the disk. */
-#define KEEP_BYTES_MAX ((size_t)64 * 1024)
 
 struct writer {
     uv_write_t request;
@@ -358,38 +358,6 @@ void conn_answer(struct conn *conn)
     if (server->answer_count == ANSWERS_MAX || reply->size > ANSWER_BYTES_MAX) {
         conn_send_answers(server);
     }
-}
-
-void conn_keep_answer(struct conn *conn)
-{
-    struct server *server = conn->server;
-    struct reply *reply = &server->reply;
-    size_t start = server->reply_start;
-    size_t size = reply->size - start;
-    uint32_t special = CONN_OUTPUT_HELD | CONN_CLOSE_AFTER_REPLY |
-                       CONN_CLOSING | CONN_ANSWER_WAITS;
-    if (reply->splice_count > 0 || conn->output_first != NULL ||
-        (conn->flags & special) != 0 || size > KEEP_BYTES_MAX) {
-        conn_answer(conn);
-    } else if (size > 0) {
-        queue_bytes(conn, bytes_of(reply->data + start, size));
-        reply->size = start;
-    }
-}
-
-void conn_take_kept(struct conn *conn)
-{
-    const struct segment *kept = conn->output_first;
-    uint32_t special = CONN_OUTPUT_HELD | CONN_CLOSING | CONN_ANSWER_WAITS;
-    if (kept == NULL || kept->next != NULL || kept->blob != NULL ||
-        conn->writer != NULL || (conn->flags & special) != 0) {
-        return;
-    }
-    size_t size = kept->size - kept->start;
-    struct reply message = {
-        .data = conn->output_first->bytes + kept->start, .size = size};
-    reply_append(&conn->server->reply, &message);
-    conn_remove_segment(conn, NULL);
 }
 
 static void gather_queue(const struct conn *conn, struct gather *gather)

@@ -158,6 +158,9 @@ static void note_memory(struct server *server)
 static void send_kept_answers(struct server *server)
 {
     struct conn *next;
+    if (server->stats.parked_reads == 0) {
+        return;
+    }
     for (struct conn *conn = server->conns; conn != NULL; conn = next) {
         next = conn->next;
         if (conn->wait == CONN_WAIT_FETCH) {
@@ -172,7 +175,8 @@ static void on_cron(uv_timer_t *timer)
     int64_t now_ms = server_now_ms();
     uint64_t now_us = server_mono_us();
     if (server->busy_conn != NULL) {
-        return; /* for a script nothing happens beside it */
+        send_kept_answers(server); /* nothing is resumed beside a script */
+        return;
     }
     if (!server->loading) {
         if (engine_cron(server->engine, now_ms)) {
@@ -194,13 +198,11 @@ static void on_cron(uv_timer_t *timer)
     if (now_us - server->stats.last_sample_us >= 100000) {
         stats_sample(&server->stats, now_us);
         note_memory(server);
+        send_kept_answers(server);
     }
     if (server->clients_paused_until_ms != 0 &&
         server->clients_paused_until_ms <= now_ms) {
         conn_unpause_all(server);
-    }
-    if (server->stats.parked_reads > 0) {
-        send_kept_answers(server);
     }
     tracking_tidy(server);
     if (now_us - server->last_second_us >= 1000000) {

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from support.disk import Disk
 from support.resp import encode
 from support.server import PATIENCE, SANITIZED, patience, wait_until
 
@@ -439,22 +438,6 @@ def test_one_write_answers_a_pipeline_that_waited(full):
         fetches = tiers(full)["fetches"] - fetches
     assert fetches >= pipelines
     assert writes < pipelines * 3 // 2  # a disk may be slow now and then
-
-
-def test_answers_do_not_wait_for_a_disk_that_does_not_answer(start_larder, tmp_path):
-    disk = Disk(tmp_path)
-    server = start_larder(env=disk.env)
-    with server.connect() as one:
-        for key in ("here", "there"):
-            assert one.command("SET", key, key * 100) == b"+OK\r\n"
-        assert one.command("TIER", "DEMOTE", "there", "TO", "DRY") == b":1\r\n"
-        disk.stall()
-        one.send(encode("GET", "here") + encode("GET", "there") + encode("PING"))
-        assert one.read_reply() == b"$400\r\n%b\r\n" % (b"here" * 100)
-        assert one.quiet()
-        disk.heal()
-        assert one.read_reply() == b"$500\r\n%b\r\n" % (b"there" * 100)
-        assert one.read_reply() == b"+PONG\r\n"
 
 
 def test_many_waiters_for_one_key(full):

@@ -83,13 +83,26 @@ static void expect_sound(struct paged *paged)
     fixture_expect_none(&paged->fixture, 1);
 }
 
-static int setup_open(void **state)
+static int setup_open(void **state, uint64_t page_cache_bytes)
 {
     paged_setup(state);
     struct paged *paged = *state;
+    paged->fixture.page_cache_bytes = page_cache_bytes;
     fixture_open(&paged->fixture);
     expect_sound(paged);
     return 0;
+}
+
+/* Leaves of rows are read from the file, */
+static int setup_file(void **state)
+{
+    return setup_open(state, 0);
+}
+
+/* or looked at in the map. */
+static int setup_map(void **state)
+{
+    return setup_open(state, UINT64_MAX);
 }
 
 /* ---- rows ---- */
@@ -155,6 +168,17 @@ static void shapes_of_rows_are_checked(void **state)
 
 /* ---- the way to rows ---- */
 
+static void branches_of_chunks_are_checked(struct paged *paged)
+{
+    struct database tree = paged_database(paged, "payloads");
+    union buffer before, zeros = {.bytes = {0}};
+    assert_true(tree.depth > 1);
+    paged_read(paged, tree.root, &before);
+    paged_write(paged, tree.root, &zeros);
+    assert_int_equal(read_one(paged, MIDDLE), DRY_CORRUPT);
+    paged_write(paged, tree.root, &before);
+}
+
 static void branch_pages_are_checked(void **state)
 {
     struct paged *paged = *state;
@@ -170,11 +194,16 @@ static void branch_pages_are_checked(void **state)
     assert_int_equal(read_one(paged, MIDDLE), DRY_CORRUPT);
     assert_int_equal(scan_all(paged, 0), DRY_CORRUPT);
     mend(paged, &damaged);
-    /* No children at all. */
-    damaged = damage(paged, root + AT_LOWER, PAGE_HEADER_BYTES, 2);
-    assert_int_equal(read_one(paged, MIDDLE), DRY_CORRUPT);
-    assert_int_equal(scan_all(paged, 0), DRY_CORRUPT);
-    mend(paged, &damaged);
+    /* No children at all, fewer, and as many as no page has. */
+    static const uint16_t lowers[] = {PAGE_HEADER_BYTES, PAGE_HEADER_BYTES - 1,
+        0, PAGE_BYTES + 2, UINT16_MAX};
+    for (size_t i = 0; i < sizeof lowers / sizeof *lowers; i++) {
+        damaged = damage(paged, root + AT_LOWER, lowers[i], 2);
+        assert_int_equal(read_one(paged, MIDDLE), DRY_CORRUPT);
+        assert_int_equal(scan_all(paged, 0), DRY_CORRUPT);
+        mend(paged, &damaged);
+    }
+    branches_of_chunks_are_checked(paged);
     expect_sound(paged);
 }
 
@@ -328,25 +357,20 @@ static void edges_are_read_when_opened(void **state)
 
 int main(void)
 {
+#define BOTH(test)                                                             \
+    cmocka_unit_test_setup_teardown(test, setup_file, paged_teardown),         \
+        cmocka_unit_test_setup_teardown(test, setup_map, paged_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            rows_are_checked, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            shapes_of_rows_are_checked, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            branch_pages_are_checked, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            keys_of_branch_pages_hide_nothing, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            the_root_of_rows_is_checked, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            chunks_are_checked, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            a_file_may_be_cut_while_open, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            what_is_removed_is_checked, setup_open, paged_teardown),
-        cmocka_unit_test_setup_teardown(
-            edges_are_read_when_opened, setup_open, paged_teardown),
+        BOTH(rows_are_checked),
+        BOTH(shapes_of_rows_are_checked),
+        BOTH(branch_pages_are_checked),
+        BOTH(keys_of_branch_pages_hide_nothing),
+        BOTH(the_root_of_rows_is_checked),
+        BOTH(chunks_are_checked),
+        BOTH(a_file_may_be_cut_while_open),
+        BOTH(what_is_removed_is_checked),
+        BOTH(edges_are_read_when_opened),
     };
+#undef BOTH
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

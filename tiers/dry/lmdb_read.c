@@ -1,11 +1,11 @@
-/* Records by their ids, several at once: first the leaf pages with their rows,
- * then the chunks of their payloads.
+/* Records by their ids, several at once: first their rows, then the chunks of
+ * their payloads.
  *
- * Branch pages, and the leaves that list the chunks, are few and stay in
- * memory. What is not there is read from the file, not out of the map: a page
- * that nobody has mapped costs no fault when it comes, no flush of address
- * translations when the kernel takes it back for another, and many can be asked
- * for at once. */
+ * Branch pages, and the leaves that list the chunks, are few, stay in memory
+ * and are read in the map; so are leaves of rows where the page cache has room
+ * for them. All else is read from the file: a page that nobody has mapped costs
+ * no fault when it comes, no flush of address translations when the kernel
+ * takes it back for another, and many can be asked for at once. */
 #include "tiers/dry/give_way.h"
 #include "tiers/dry/lmdb_plan.h"
 #include "tiers/dry/lmdb_tree.h"
@@ -27,18 +27,29 @@ struct lmdb_reader {
     char pages[BATCH_READS * LMDB_PAGE_BYTES];
 };
 
-/* ---- rows ---- */
-
-/* One record of a batch. */
+/* One record of a round. */
 struct item {
     struct dry_read *read;
     int code; /* LMDB's or the system's */
     uint64_t leaf;
-    const struct page *page; /* the bytes of that page */
+    const struct page *page; /* that page's bytes: in the map, or read */
+    bool in_map;
     struct row row;
 };
 
-/* In the page cache: then it is looked at in the map, which costs no copy. */
+/* What is read at once, in one transaction. */
+struct round {
+    struct lmdb *store;
+    MDB_txn *txn;
+    struct plan plan;
+    struct item items[BATCH_READS];
+    size_t count;
+    char *pages;    /* for leaves of rows, one an item */
+    bool rows_stay; /* the page cache keeps them */
+};
+
+/* ---- rows ---- */
+
 static bool is_resident(const struct page *page)
 {
     unsigned char there = 0;
@@ -77,9 +88,9 @@ static int take_big_row(
                                                          : MDB_CORRUPTED;
 }
 
-/* Finds the page of an item's row, and plans to read it to `to` unless it is in
- * RAM. */
-static void plan_row(struct plan *plan, const struct lmdb_tree *rows,
+/* Finds the page of an item's row, and plans to read it to `to` unless it is
+ * there. */
+static void plan_row(struct round *round, const struct lmdb_tree *rows,
     struct item *item, char *to)
 {
     item->code = lmdb_tree_leaf(rows, item->read->id, &item->leaf);
@@ -87,46 +98,59 @@ static void plan_row(struct plan *plan, const struct lmdb_tree *rows,
         return;
     }
     item->page = lmdb_tree_page(rows, item->leaf);
-    if (is_resident(item->page)) {
+    item->in_map = round->rows_stay && is_resident(item->page);
+    if (item->in_map) {
         lmdb_tree_prefetch(item->page);
     } else {
         item->page = (const struct page *)(const void *)to;
-        plan_add(plan, item->leaf * LMDB_PAGE_BYTES,
+        plan_add(&round->plan, item->leaf * LMDB_PAGE_BYTES,
             (struct iovec){to, LMDB_PAGE_BYTES}, &item->code);
     }
 }
 
-static int find_row(const struct lmdb *store, MDB_txn *txn, struct item *item)
+static int find_row(const struct round *round, struct item *item)
 {
     const struct node *node;
     int rc = lmdb_tree_node(item->page, item->leaf, item->read->id, &node);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    return node->flags & NODE_BIG ? take_big_row(store, txn, item)
-                                  : take_row(item, lmdb_val(page_value(node),
-                                                       page_value_size(node)));
+    if ((node->flags & NODE_BIG) == 0) {
+        return take_row(
+            item, lmdb_val(page_value(node), page_value_size(node)));
+    }
+    return page_sane(item->page, item->leaf, PAGE_LEAF)
+               ? take_big_row(round->store, round->txn, item)
+               : MDB_CORRUPTED; /* LMDB would believe it */
 }
 
-static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
-    struct item *items, size_t count)
+static void find_rows(struct round *round, bool in_map)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        struct item *item = &round->items[i];
+        if (item->code == MDB_SUCCESS && item->in_map == in_map) {
+            item->code = find_row(round, item);
+        }
+    }
+}
+
+static int read_rows(struct round *round)
 {
     struct lmdb_tree rows;
     struct give_way way = {0};
-    int rc = lmdb_tree_open(plan->store, txn, "headers", &rows);
+    int rc = lmdb_tree_open(round->store, round->txn, "headers", &rows);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < round->count; i++) {
         give_way(&way, GIVE_WAY_ROWS);
-        plan_row(plan, &rows, &items[i], pages + i * LMDB_PAGE_BYTES);
+        plan_row(
+            round, &rows, &round->items[i], round->pages + i * LMDB_PAGE_BYTES);
     }
-    plan_run(plan);
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].code == MDB_SUCCESS) {
-            items[i].code = find_row(plan->store, txn, &items[i]);
-        }
-    }
+    /* At once, as they may not be resident for long. */
+    find_rows(round, true);
+    plan_run(&round->plan);
+    find_rows(round, false);
     return MDB_SUCCESS;
 }
 
@@ -135,16 +159,14 @@ static int read_rows(struct plan *plan, MDB_txn *txn, char *pages,
 static void plan_piece_of(
     struct plan *plan, uint64_t at, struct iovec part, struct item *item)
 {
-    /* What is damaged may cross the end of its page. */
-    bool on_page = at % LMDB_PAGE_BYTES + part.iov_len <= LMDB_PAGE_BYTES;
-    if (plan->pages != NULL && item->row.size <= DIRECT_MAX_BYTES && on_page) {
+    if (plan->pages != NULL && item->row.size <= DIRECT_MAX_BYTES) {
         plan_add_direct(plan, at, part, &item->code);
     } else {
         plan_add(plan, at, part, &item->code);
     }
 }
 
-/* Where a chunk's bytes lie in the file. */
+/* Where a chunk's bytes lie in the file: all on one page. */
 struct chunk {
     uint64_t at;
     size_t size;
@@ -200,45 +222,60 @@ static int plan_payload(
     return MDB_SUCCESS;
 }
 
-static int read_payloads(
-    struct plan *plan, MDB_txn *txn, struct item *items, size_t count)
+static int read_payloads(struct round *round)
 {
     struct lmdb_tree payloads;
     struct give_way way = {0};
-    int rc = lmdb_tree_open(plan->store, txn, "payloads", &payloads);
+    int rc = lmdb_tree_open(round->store, round->txn, "payloads", &payloads);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < round->count; i++) {
+        struct item *item = &round->items[i];
         give_way(&way, GIVE_WAY_ROWS);
-        if (items[i].code == MDB_SUCCESS) {
-            rc = plan_payload(plan, &payloads, &items[i]);
-            items[i].code = rc != MDB_SUCCESS ? rc : items[i].code;
+        if (item->code == MDB_SUCCESS) {
+            rc = plan_payload(&round->plan, &payloads, item);
+            item->code = rc != MDB_SUCCESS ? rc : item->code;
         }
     }
-    plan_run(plan);
+    plan_run(&round->plan);
     return MDB_SUCCESS;
 }
 
 /* ---- the operations ---- */
 
-/* Where payloads come that are read past the page cache; NULL: none are. In a
- * read transaction: the file is not opened again meanwhile. */
-static char *pages_for_direct(
-    struct lmdb *store, struct lmdb_reader *reader, size_t count)
+/* What comes past the page cache, and what stays in it. In a read transaction:
+ * the file is not opened again meanwhile. */
+static void choose_way(struct round *round, struct lmdb_reader *reader)
 {
-    if (reader == NULL || store->direct_fd < 0) {
-        return NULL;
-    }
+    struct lmdb *store = round->store;
     pthread_mutex_lock(&store->lock);
-    bool direct = store->stats.file_bytes > store->page_cache_bytes;
-    store->direct_reads += direct ? count : 0;
+    bool fits = store->stats.file_bytes <= store->page_cache_bytes;
+    bool past = !fits && store->direct_fd >= 0;
+    bool direct = past && reader != NULL;
+    store->direct_reads += direct ? round->count : 0;
     pthread_mutex_unlock(&store->lock);
     if (direct && reader->direct_pages == NULL) {
         reader->direct_pages = aligned_alloc(
             LMDB_PAGE_BYTES, (size_t)PLAN_DIRECT_PAGES * LMDB_PAGE_BYTES);
     }
-    return direct ? reader->direct_pages : NULL;
+    round->plan.pages = direct ? reader->direct_pages : NULL;
+    round->rows_stay = fits || past;
+}
+
+static int read_round(struct round *round, struct lmdb_reader *reader)
+{
+    int rc = lmdb_env_begin_read(round->store, &round->txn);
+    if (rc != MDB_SUCCESS) {
+        return rc;
+    }
+    choose_way(round, reader);
+    rc = read_rows(round);
+    if (rc == MDB_SUCCESS) {
+        rc = read_payloads(round);
+    }
+    lmdb_env_end_read(round->store, round->txn);
+    return rc;
 }
 
 /* `reader` is NULL beside the reader threads; `pages` has room for a page a
@@ -246,25 +283,18 @@ static char *pages_for_direct(
 static void read_batch(struct lmdb *store, struct lmdb_reader *reader,
     char *pages, struct dry_read **reads, size_t count)
 {
-    struct item items[BATCH_READS];
-    struct plan plan;
-    MDB_txn *txn;
-    int rc = lmdb_env_begin_read(store, &txn);
-    plan_begin(&plan, store, reader != NULL ? reader->ring : NULL);
+    struct round round; /* large, and filled as it is used */
+    round.store = store;
+    round.pages = pages;
+    round.count = count;
+    plan_begin(&round.plan, store, reader != NULL ? reader->ring : NULL);
     for (size_t i = 0; i < count; i++) {
-        items[i] = (struct item){.read = reads[i]};
+        round.items[i] = (struct item){.read = reads[i]};
         reads[i]->data = NULL;
     }
-    if (rc == MDB_SUCCESS) {
-        plan.pages = pages_for_direct(store, reader, count);
-        rc = read_rows(&plan, txn, pages, items, count);
-        if (rc == MDB_SUCCESS) {
-            rc = read_payloads(&plan, txn, items, count);
-        }
-        lmdb_env_end_read(store, txn);
-    }
+    int rc = read_round(&round, reader);
     for (size_t i = 0; i < count; i++) {
-        int code = rc != MDB_SUCCESS ? rc : items[i].code;
+        int code = rc != MDB_SUCCESS ? rc : round.items[i].code;
         if (code != MDB_SUCCESS) {
             free(reads[i]->data);
             reads[i]->data = NULL;

@@ -24,6 +24,14 @@ int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
     return lmdb_tree_root(txn, name, &tree->root);
 }
 
+/* Is it that page, of that kind, with nodes? Nothing is said of these. */
+static bool is_page(const struct page *page, uint64_t number, unsigned kind)
+{
+    return page->number == number && page->flags == kind &&
+           page->lower > PAGE_HEADER_BYTES && page->lower <= PAGE_BYTES &&
+           page->lower % 2 == 0;
+}
+
 static uint64_t key_of(const struct node *node)
 {
     return lmdb_number(lmdb_val(node->data, node->key_size));
@@ -59,7 +67,7 @@ int lmdb_tree_leaf(
             return MDB_CORRUPTED;
         }
         const struct page *page = lmdb_tree_page(tree, at);
-        if (page_node_count(page) == 0) {
+        if (!is_page(page, at, PAGE_BRANCH)) {
             return MDB_CORRUPTED;
         }
         at = page_child(page_node(page, find_child(page, number)));
@@ -84,13 +92,6 @@ static const struct node *node_at(const struct page *page, size_t index)
     return node->key_size == sizeof(uint64_t) && end + size <= PAGE_BYTES
                ? node
                : NULL;
-}
-
-static bool is_leaf(const struct page *page, uint64_t number)
-{
-    return page->number == number && page->flags == PAGE_LEAF &&
-           page->lower > PAGE_HEADER_BYTES && page->lower <= PAGE_BYTES &&
-           page->lower % 2 == 0;
 }
 
 /* Begins where it stands if all numbers from the first one on are there, and
@@ -127,5 +128,6 @@ static int search(
 int lmdb_tree_node(const struct page *page, uint64_t leaf, uint64_t number,
     const struct node **node)
 {
-    return is_leaf(page, leaf) ? search(page, number, node) : MDB_CORRUPTED;
+    return is_page(page, leaf, PAGE_LEAF) ? search(page, number, node)
+                                          : MDB_CORRUPTED;
 }

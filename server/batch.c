@@ -69,7 +69,7 @@ void batch_prefetch(
     if (count < 2) {
         return;
     }
-    for (unsigned stage = 0; stage < 3; stage++) {
+    for (unsigned stage = 0; stage < DB_PREFETCH_STAGES; stage++) {
         for (unsigned i = 0; i < count; i++) {
             db_prefetch(db, hashes[i], stage);
         }

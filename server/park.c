@@ -239,7 +239,8 @@ static bool fetch_one(void *context, struct db *db, struct bytes key)
     struct collect *collect = context;
     struct conn *conn = collect->conn;
     struct park *park = conn->park;
-    if (collect->ahead && park->fetches_left >= FETCHES_AHEAD_MAX) {
+    if (collect->ahead && (park->fetches_left >= FETCHES_AHEAD_MAX ||
+                              !engine_may_fetch_ahead(conn->server->engine))) {
         return false;
     }
     if (find_failed(park, db, key) != NULL) {

@@ -56,8 +56,9 @@ struct entry *db_read_many(struct db *db, struct bytes key, int64_t now_ms);
  * write on what is there. */
 struct entry *db_touch(struct db *db, struct bytes key, int64_t now_ms);
 /* Hints that `key` is about to be looked up: called for every command of a
- * pipeline before the first runs. `stage` 0, then 1, then 2, each a memory
+ * pipeline before the first runs. `stage` from 0 to the last, each a memory
  * access deeper. */
+#define DB_PREFETCH_STAGES 4
 void db_prefetch(struct db *db, uint64_t key_hash, unsigned stage);
 uint64_t db_hash(const struct db *db, struct bytes key);
 

@@ -131,8 +131,10 @@ struct engine_waiter {
  * when the key went away meanwhile. */
 void engine_fetch(struct engine *engine, struct db *db, struct bytes key,
     struct engine_waiter *waiter, int64_t now_ms);
-/* The same at once, blocking up to `timeout_ms`: for scripts that touch
- * undeclared keys. The engine is held meanwhile. */
+/* Is there room for values that are fetched before they are needed? */
+bool engine_may_fetch_ahead(const struct engine *engine);
+/* The same as engine_fetch at once, blocking up to `timeout_ms`: for scripts
+ * that touch undeclared keys. The engine is held meanwhile. */
 enum dry_result engine_fetch_now(struct engine *engine, struct db *db,
     struct bytes key, unsigned timeout_ms, int64_t now_ms);
 /* Keeps the value of the key from sinking until engine_unpin or, should that

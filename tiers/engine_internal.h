@@ -461,7 +461,9 @@ bool compact_slab(struct engine *engine);
 bool memory_pressing(const struct engine *engine);
 /* Is it free slots between the entries, rather than the entries? */
 bool memory_scattered(const struct engine *engine);
-/* More than is allowed, or somebody waits: what can sink does so at once. */
+/* More than is allowed? */
+bool memory_is_over(const struct engine *engine);
+/* Or does somebody wait? Then what can sink does so at once. */
 bool memory_is_wanted(const struct engine *engine);
 size_t memory_used(const struct engine *engine);
 /* Room for so much more, without anything having to sink for it? */

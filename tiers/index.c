@@ -415,8 +415,12 @@ struct entry *index_prefetch(
      * optimisation sees: without this its calls are dropped. */
     __asm__ volatile("");
     const struct segment *segment = segment_of(index, hash);
-    const struct bucket *bucket = &segment->buckets[home_of(segment, hash)];
     if (stage == 0) {
+        __builtin_prefetch(segment);
+        return NULL;
+    }
+    const struct bucket *bucket = &segment->buckets[home_of(segment, hash)];
+    if (stage == 1) {
         __builtin_prefetch(bucket);
         return NULL;
     }
@@ -425,7 +429,7 @@ struct entry *index_prefetch(
     for (; mask != 0; mask &= mask - 1) {
         uint32_t ref = bucket->ref[__builtin_ctz(mask)];
         struct entry *entry = arena_at(index->arena, ref);
-        if (stage == 1) {
+        if (stage == 2) {
             __builtin_prefetch(entry);
             __builtin_prefetch((const char *)entry + 64);
         } else if (!entry_is_dry(entry)) {

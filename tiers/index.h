@@ -68,8 +68,8 @@ void index_insert(struct index *index, uint64_t hash, uint32_t entry_ref);
 /* Removes what `index_find...` found for `hash`. */
 void index_remove(struct index *index, uint64_t hash, struct index_slot slot);
 
-/* Hints: stage 0 the bucket, 1 the entry, 2 its LRU neighbours. At stage 2 an
- * entry in RAM that may well be the one of that hash, or NULL. */
+/* Hints: stage 0 the segment, 1 the bucket, 2 the entry, 3 its LRU neighbours.
+ * At stage 3 an entry in RAM that may well be the one of that hash, or NULL. */
 struct entry *index_prefetch(
     const struct index *index, uint64_t hash, unsigned stage);
 

@@ -88,7 +88,7 @@ static void load_value(struct load *load, const struct load_row *row)
 
 static void load_group(struct load *load)
 {
-    for (unsigned stage = 0; stage < 2; stage++) {
+    for (unsigned stage = 0; stage < 3; stage++) {
         for (unsigned i = 0; i < load->group_count; i++) {
             const struct load_row *row = &load->group[i];
             index_prefetch(&row->space->index, row->hash, stage);

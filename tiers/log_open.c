@@ -35,7 +35,7 @@ static enum dry_result load_secret(struct engine *engine)
 
 /* With io_uring each has many reads under way, and one works while the other
  * waits for the disk; without it each has one. */
-enum { READERS_WITH_RING = 2, READERS_WITHOUT = 8 };
+enum { READERS_WITH_RING = 3, READERS_WITHOUT = 8 };
 
 static unsigned suitable_readers(void)
 {

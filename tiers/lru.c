@@ -72,3 +72,8 @@ uint32_t lru_newer(const struct arena *arena, uint32_t ref)
 {
     return links_at(arena, ref)[NEWER];
 }
+
+uint32_t lru_older(const struct arena *arena, uint32_t ref)
+{
+    return links_at(arena, ref)[OLDER];
+}

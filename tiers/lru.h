@@ -21,5 +21,6 @@ void lru_substitute(struct lru *list, const struct arena *arena,
     uint32_t old_ref, uint32_t new_ref);
 /* The neighbour towards the head, 0 at the head. */
 uint32_t lru_newer(const struct arena *arena, uint32_t ref);
+uint32_t lru_older(const struct arena *arena, uint32_t ref);
 
 #endif

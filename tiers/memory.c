@@ -89,10 +89,25 @@ bool memory_pressing(const struct engine *engine)
            memory_scattered(engine) || is_asked_for_room(engine);
 }
 
+bool memory_is_over(const struct engine *engine)
+{
+    return memory_used(engine) > engine->options.maxmemory_bytes;
+}
+
 bool memory_is_wanted(const struct engine *engine)
 {
-    return memory_used(engine) > engine->options.maxmemory_bytes ||
-           engine->room_waiters.first != NULL || is_asked_for_room(engine);
+    return memory_is_over(engine) || engine->room_waiters.first != NULL ||
+           is_asked_for_room(engine);
+}
+
+/* So much of maxmemory may be on its way up at once, beyond what the commands
+ * need that run next. */
+#define FETCH_256THS 16
+
+bool engine_may_fetch_ahead(const struct engine *engine)
+{
+    return engine->fetch_bytes <= share(engine, FETCH_256THS) &&
+           !memory_is_over(engine);
 }
 
 bool memory_has_spare(const struct engine *engine, size_t bytes)

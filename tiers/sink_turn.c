@@ -197,13 +197,79 @@ static bool sink_one(struct engine *engine)
     return sink_from(shelf, TIER_COLD);
 }
 
+/* ---- while the disk takes nothing ---- */
+
+/* Entries looked at, from the newest one on. */
+#define NEWEST_LOOKS 64
+
+/* Could it leave RAM without being written? */
+static bool is_clean(const struct shelf *shelf, const struct entry *entry)
+{
+    const struct engine *engine = shelf->space->engine;
+    uint64_t id = entry_id_of(entry);
+    return id != 0 && id <= engine->log.committed_id &&
+           (entry->bits & ENTRY_PINNED) == 0 &&
+           TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY) &&
+           !item_is_ram_only(engine, entry);
+}
+
+static uint32_t newest_clean(const struct shelf *shelf, const struct lru *list)
+{
+    const struct arena *arena = &shelf->space->engine->arena;
+    uint32_t ref = list->head;
+    for (unsigned i = 0; i < NEWEST_LOOKS && ref != 0; i++) {
+        if (is_clean(shelf, arena_at(arena, ref))) {
+            return ref;
+        }
+        ref = lru_older(arena, ref);
+    }
+    return 0;
+}
+
+static bool sink_newest_of(struct shelf *shelf)
+{
+    uint64_t hash = 0;
+    uint32_t ref = newest_clean(shelf, &shelf->cold);
+    if (ref == 0) {
+        ref = newest_clean(shelf, &shelf->hot);
+        for (unsigned i = 0; ref == 0 && i < shelf_more_lists(shelf); i++) {
+            ref = newest_clean(shelf, &shelf->more[i]);
+        }
+        if (ref == 0) {
+            return false;
+        }
+        const struct entry *entry =
+            sink_to_cold(shelf->space, slot_of(shelf, ref, &hash));
+        ref = arena_ref(&shelf->space->engine->arena, entry);
+    }
+    sink_to_dry(shelf->space, slot_of(shelf, ref, &hash));
+    return true;
+}
+
+/* More is in RAM than is allowed, and those that should leave have to be
+ * written first: what clients have only read goes back. It was read last, and
+ * stands before all that. */
+static bool sink_newest_clean(struct engine *engine)
+{
+    for (unsigned i = 0; i < engine->options.databases; i++) {
+        for (struct shelf *shelf = engine->dbs[i].space->first_shelf;
+             shelf != NULL; shelf = shelf->next) {
+            if (sink_newest_of(shelf)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool sink_turn(struct engine *engine, uint64_t deadline_us)
 {
     unsigned steps = 0;
     while (memory_pressing(engine)) {
         if (memory_scattered(engine) && compact_slab(engine)) {
             steps += CLOCK_STEPS - steps % CLOCK_STEPS;
-        } else if (sink_one(engine)) {
+        } else if (sink_one(engine) ||
+                   (memory_is_over(engine) && sink_newest_clean(engine))) {
             steps++;
         } else {
             break;

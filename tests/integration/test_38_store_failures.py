@@ -1,6 +1,7 @@
 """A store that fails, is full or does not answer: retried as its namespace
 says, its errors counted, and then the client gets an error, never silence."""
 
+import random
 import struct
 import threading
 
@@ -245,6 +246,31 @@ def test_appendfsync_always_tells_as_well(start_larder, disk):
         assert one.command("PING") == b"+PONG\r\n"
         disk.heal()
         wait_until(lambda: one.command("SET", "a", "z") == b"+OK\r\n")
+
+
+def test_reads_keep_the_limit_while_nothing_can_be_written(start_larder, disk):
+    """What is dirty stays; what is only read goes back, collections too."""
+    limit, count = 16 << 20, 40_000
+    server = start_larder("maxmemory %d" % limit, "save ''", env=disk.env)
+    value = random.Random(5).randbytes(1000)
+    with server.connect(timeout=60) as one:
+        for at in range(0, count, 500):
+            one.pipeline([("HSET", "%d" % i, "f", b"%d:%b" % (i, value)) if i % 10 == 0 else
+                          ("SET", "%d" % i, b"%d:%b" % (i, value)) for i in range(at, at + 500)])
+        disk.fail()
+        written = [one.command("SET", "new:%d" % i, value) for i in range(20_000)]
+        assert written[0] == b"+OK\r\n" and written[-1].startswith(b"-")
+        for at in range(0, count, 500):
+            replies = one.pipeline([("HGET", "%d" % i, "f") if i % 10 == 0 else
+                                    ("GET", "%d" % i) for i in range(at, at + 500)])
+            for i, reply in enumerate(replies, at):
+                assert reply.endswith(b"\r\n%d:%b\r\n" % (i, value)), (i, reply[:60])
+            assert server.info("tiers")["used_bytes"] <= limit * 1.05
+        for i, reply in enumerate(written):
+            if reply == b"+OK\r\n":
+                assert one.command("GET", "new:%d" % i) == b"$1000\r\n%b\r\n" % value
+        disk.heal()
+        wait_until(lambda: one.command("SET", "x", "x") == b"+OK\r\n")
 
 
 def test_a_full_disk(start_larder):

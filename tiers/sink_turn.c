@@ -9,6 +9,11 @@
 
 /* Hot keeps at most this many 16ths of the bytes in RAM. */
 #define HOT_SHARE_16THS 12
+/* A hot entry that has not been used for so many times as long as the coldest
+ * cold one goes first, and past cold: who was written or read long ago would
+ * hold the place of those that come from disk, and these go before they have
+ * the time to be used twice. */
+#define HOT_PATIENCE 8
 /* Entries that sink between two looks at the clock: each may cost some
  * microseconds, where little is in the processor's cache. */
 #define CLOCK_STEPS 4
@@ -63,11 +68,11 @@ static void drop(struct shelf *shelf, uint32_t ref, enum engine_event event)
     }
 }
 
-/* From hot to where it goes next. False: it cannot now. */
-static bool sink_hot(struct shelf *shelf, uint32_t ref)
+/* From hot to cold; if it `passes`, from there to dry at once. False: it cannot
+ * now. */
+static bool sink_hot(struct shelf *shelf, uint32_t ref, bool passes)
 {
     struct engine *engine = shelf->space->engine;
-    bool passes = !TIERS_HAS(shelf->namespace->policy.tiers, TIER_COLD);
     uint64_t hash = 0;
     if (passes && !log_has_room(engine)) {
         return false;
@@ -102,7 +107,9 @@ bool sink_entry(struct shelf *shelf, uint32_t ref, enum engine_event event)
         drop(shelf, ref, event);
         return true;
     }
-    return tier == TIER_HOT ? sink_hot(shelf, ref) : sink_cold(shelf, ref);
+    bool passes = !TIERS_HAS(shelf->namespace->policy.tiers, TIER_COLD);
+    return tier == TIER_HOT ? sink_hot(shelf, ref, passes)
+                            : sink_cold(shelf, ref);
 }
 
 bool sink_from(struct shelf *shelf, enum tier tier)
@@ -178,6 +185,25 @@ static struct shelf *coldest_shelf(struct engine *engine)
     return coldest;
 }
 
+/* The hot entry that is to pass cold, or 0. */
+static uint32_t forgotten(struct shelf *shelf)
+{
+    const struct engine *engine = shelf->space->engine;
+    uint32_t hot = shelf_peek(shelf, TIER_HOT);
+    uint32_t cold = shelf_peek(shelf, TIER_COLD);
+    if (hot == 0 || cold == 0 || shelf->eviction != EVICTION_LRU) {
+        return 0;
+    }
+    const struct entry *entry = arena_at(&engine->arena, hot);
+    const struct entry *coldest = arena_at(&engine->arena, cold);
+    uint32_t patience =
+        HOT_PATIENCE * (access_idle(engine->now_ms, coldest->access) + 1);
+    return access_idle(engine->now_ms, entry->access) > patience &&
+                   tier_below(shelf, entry, TIER_COLD) == TIER_DRY
+               ? shelf_victim(shelf, TIER_HOT)
+               : 0;
+}
+
 static bool sink_one(struct engine *engine)
 {
     struct shelf *shelf = coldest_shelf(engine);
@@ -194,7 +220,8 @@ static bool sink_one(struct engine *engine)
     if (refill && shelf->tier[TIER_HOT].items > 0) {
         return sink_from(shelf, TIER_HOT);
     }
-    return sink_from(shelf, TIER_COLD);
+    uint32_t ref = forgotten(shelf);
+    return ref != 0 ? sink_hot(shelf, ref, true) : sink_from(shelf, TIER_COLD);
 }
 
 /* ---- while the disk takes nothing ---- */

@@ -169,6 +169,51 @@ static void a_little_sinks_at_once_when_asked(void **state)
     world_finish(&world);
 }
 
+static enum tier tier_of_key(struct world *world, uint64_t key)
+{
+    char name[24];
+    snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
+    return tier_of(world, 0, name);
+}
+
+/* Hot is full of what was written a minute ago. What is read from disk now
+ * takes its place, more than cold alone would hold; but not that of a hot key
+ * which is used now and then. */
+static void what_is_forgotten_leaves_before_what_is_read(void **state)
+{
+    enum { READ = 10000, EACH = 200, USED = KEYS - 1 };
+    struct world world;
+    struct sizes sizes = {1024, 1024};
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_namespace(&world, "", "compression none");
+    engine_set_maxmemory(world.engine, MAXMEMORY_BYTES);
+    for (uint64_t key = 0; key < KEYS; key++) {
+        write_one(&world, key, &sizes);
+        world_round(&world);
+    }
+    world_settle(&world);
+    assert_int_equal(tier_of_key(&world, USED), TIER_HOT);
+    assert_int_equal(tier_of_key(&world, USED - EACH), TIER_HOT);
+    world_pass(&world, 60000);
+    for (uint64_t key = 0; key < READ; key++) {
+        assert_int_equal(tier_of_key(&world, key), TIER_DRY);
+        read_one(&world, key, &sizes);
+        if (key % EACH == 0) {
+            read_one(&world, USED, &sizes);
+            world_pass(&world, 10);
+        }
+        world_round(&world);
+    }
+    world_settle(&world);
+    for (uint64_t key = 0; key < READ; key++) {
+        assert_int_equal(tier_of_key(&world, key), TIER_COLD);
+    }
+    assert_int_equal(tier_of_key(&world, USED), TIER_HOT);
+    world_sane(&world);
+    world_finish(&world);
+}
+
 /* A round's time is worth little to a sanitized program. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { ROOM_ROUNDS = 2000 };
@@ -213,6 +258,7 @@ int main(void)
         cmocka_unit_test(what_is_too_much_sinks_without_input),
         cmocka_unit_test(a_little_sinks_at_once_when_asked),
         cmocka_unit_test(a_large_value_is_given_room),
+        cmocka_unit_test(what_is_forgotten_leaves_before_what_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

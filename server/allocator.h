@@ -13,8 +13,8 @@ struct allocator_stats { /* bytes; all 0 when the allocator does not tell */
 void allocator_stats(struct allocator_stats *stats);
 
 /* Once, after the last fork. From then on memory that was freed goes back to
- * the system within a second even when nobody allocates: what the process
- * has, not what it uses, is compared with maxmemory. */
+ * the system within a second even when nobody allocates, but for some 4 MB:
+ * what the process has, not what it uses, is compared with maxmemory. */
 void allocator_start(void);
 
 /* "jemalloc-5.3.0" or "libc". */

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include "server/allocator.h"
 #include "server/conn.h"
 #include "server/keyspace.h"
 #include "server/latency.h"
@@ -169,6 +170,20 @@ static void send_kept_answers(struct server *server)
     }
 }
 
+/* Commands a second that a server which has little to do may run. */
+#define IDLE_COMMANDS 100
+
+/* Up to 4 MB that were freed, which the allocator keeps however long it is not
+ * asked for any. */
+static void give_memory_back(struct server *server)
+{
+    uint64_t commands = server->stats.commands_processed;
+    if (commands - server->last_second_commands <= IDLE_COMMANDS) {
+        allocator_purge();
+    }
+    server->last_second_commands = commands;
+}
+
 static void on_cron(uv_timer_t *timer)
 {
     struct server *server = timer->data;
@@ -209,6 +224,7 @@ static void on_cron(uv_timer_t *timer)
         server->last_second_us = now_us;
         clock_adjust(&server->clock);
         check_conns(server, now_ms);
+        give_memory_back(server);
         if (!server->loading) {
             maybe_checkpoint(server, now_ms);
         }

@@ -125,10 +125,11 @@ struct server {
     int exit_code;
     int64_t clients_paused_until_ms; /* CLIENT PAUSE */
     bool pause_writes_only;
-    bool engine_has_more;      /* engine_turn wants to be called again */
-    uint64_t last_second_us;   /* cron's */
-    size_t conn_input_bytes;   /* what connections take, output aside */
-    int64_t checkpoint_try_ms; /* when `save` last started one */
+    bool engine_has_more;          /* engine_turn wants to be called again */
+    uint64_t last_second_us;       /* cron's */
+    uint64_t last_second_commands; /* processed by then */
+    size_t conn_input_bytes;       /* what connections take, output aside */
+    int64_t checkpoint_try_ms;     /* when `save` last started one */
     bool checkpoint_running;
     int64_t checkpoint_start_ms; /* of the one that runs */
     int64_t checkpoint_last_s;   /* what the last one took; -1: none yet */

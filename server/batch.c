@@ -43,9 +43,10 @@ static enum resp_result parse_ahead(
     return result;
 }
 
-void batch_prefetch(
-    struct server *server, struct db *db, const struct batch *batch)
+void batch_prefetch(struct conn *conn, const struct batch *batch)
 {
+    struct server *server = conn->server;
+    struct db *db = engine_db(server->engine, conn->db);
     uint64_t hashes[PREFETCH_KEYS];
     unsigned count = 0;
     if (server->loading || db_size(db) < PREFETCH_MIN_KEYS) {
@@ -179,7 +180,7 @@ enum batch_result batch_run_input(
         conn->last_used_ms = server_now_ms();
         enum resp_result parsed = parse_ahead(conn, batch, window, size);
         if (batch->count > 1) {
-            batch_prefetch(server, engine_db(server->engine, conn->db), batch);
+            batch_prefetch(conn, batch);
         }
         enum batch_result result = batch_run(conn, batch);
         if (result == BATCH_PARKED) {

@@ -8,7 +8,6 @@
 
 struct command;
 struct conn;
-struct db;
 struct server;
 
 #define BATCH_COMMANDS 64
@@ -40,8 +39,7 @@ enum batch_result batch_run_input(
     struct conn *conn, const char *window, size_t size);
 /* Brings what is looked at first of the keys of `batch`, from batch->next on,
  * into the processor's caches. */
-void batch_prefetch(
-    struct server *server, struct db *db, const struct batch *batch);
+void batch_prefetch(struct conn *conn, const struct batch *batch);
 /* Runs the commands of `batch` from batch->next on. */
 enum batch_result batch_run(struct conn *conn, struct batch *batch);
 

@@ -389,7 +389,7 @@ static void go_on(struct park *park)
     if (park->has_batch) {
         park->running = true;
         /* What was brought when it began has made room for others since. */
-        batch_prefetch(conn->server, engine_db(engine, conn->db), &park->batch);
+        batch_prefetch(conn, &park->batch);
         result = batch_run(conn, &park->batch);
         park->running = false;
     }
@@ -422,20 +422,19 @@ static void resume(struct park *park)
         free(park);
         return;
     }
-    bool synced = conn->wait == CONN_WAIT_SYNC;
-    bool fetched = conn->wait == CONN_WAIT_FETCH;
+    unsigned waited = conn->wait;
     count_parked(conn, -1);
     conn->flags &= ~(uint32_t)CONN_PARKED;
     conn->wait = CONN_WAIT_NONE;
     conn->last_used_ms = server_now_ms();
-    if (synced) {
+    if (waited == CONN_WAIT_SYNC) {
         end_hold(conn, park->result);
         conn_write_queued(conn);
         if ((conn->flags & CONN_CLOSING) != 0) {
             return;
         }
     }
-    if (fetched) {
+    if (waited == CONN_WAIT_FETCH) {
         conn_take_kept(conn);
     }
     go_on(park);

@@ -19,8 +19,9 @@ void lru_remove(struct lru *list, const struct arena *arena, uint32_t ref);
 /* `new_ref` takes the place of `old_ref`, whose links are still intact. */
 void lru_substitute(struct lru *list, const struct arena *arena,
     uint32_t old_ref, uint32_t new_ref);
-/* The neighbour towards the head, 0 at the head. */
+/* The neighbour towards the head, 0 at the head; */
 uint32_t lru_newer(const struct arena *arena, uint32_t ref);
+/* towards the tail, 0 at the tail. */
 uint32_t lru_older(const struct arena *arena, uint32_t ref);
 
 #endif

@@ -236,8 +236,7 @@ static bool is_clean(const struct shelf *shelf, const struct entry *entry)
     uint64_t id = entry_id_of(entry);
     return id != 0 && id <= engine->log.committed_id &&
            (entry->bits & ENTRY_PINNED) == 0 &&
-           TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY) &&
-           !item_is_ram_only(engine, entry);
+           tier_below(shelf, entry, TIER_COLD) == TIER_DRY;
 }
 
 static uint32_t newest_clean(const struct shelf *shelf, const struct lru *list)
@@ -257,19 +256,19 @@ static bool sink_newest_of(struct shelf *shelf)
 {
     uint64_t hash = 0;
     uint32_t ref = newest_clean(shelf, &shelf->cold);
-    if (ref == 0) {
-        ref = newest_clean(shelf, &shelf->hot);
-        for (unsigned i = 0; ref == 0 && i < shelf_more_lists(shelf); i++) {
-            ref = newest_clean(shelf, &shelf->more[i]);
-        }
-        if (ref == 0) {
-            return false;
-        }
-        const struct entry *entry =
-            sink_to_cold(shelf->space, slot_of(shelf, ref, &hash));
-        ref = arena_ref(&shelf->space->engine->arena, entry);
+    ref = ref != 0 ? ref : newest_clean(shelf, &shelf->hot);
+    for (unsigned i = 0; ref == 0 && i < shelf_more_lists(shelf); i++) {
+        ref = newest_clean(shelf, &shelf->more[i]);
     }
-    sink_to_dry(shelf->space, slot_of(shelf, ref, &hash));
+    if (ref == 0) {
+        return false;
+    }
+    struct index_slot slot = slot_of(shelf, ref, &hash);
+    const struct entry *entry = arena_at(&shelf->space->engine->arena, ref);
+    if (entry_tier_of(entry) == TIER_HOT) {
+        sink_to_cold(shelf->space, slot);
+    }
+    sink_to_dry(shelf->space, slot);
     return true;
 }
 

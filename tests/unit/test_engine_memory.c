@@ -120,6 +120,22 @@ static void values_of_many_sizes_fill_memory(void **state)
     world_finish(&world);
 }
 
+/* Values as they are, and a limit. */
+static void begin_limited(struct world *world)
+{
+    world_init(world, ENGINE_CHECKPOINTS);
+    world_namespace(world, "", "compression none");
+    engine_set_maxmemory(world->engine, MAXMEMORY_BYTES);
+}
+
+static void write_all(struct world *world, const struct sizes *sizes)
+{
+    for (uint64_t key = 0; key < KEYS; key++) {
+        write_one(world, key, sizes);
+        world_round(world);
+    }
+}
+
 /* Also where nobody waits and nothing else comes in: a turn that had not time
  * enough asks for the next. */
 static void what_is_too_much_sinks_without_input(void **state)
@@ -129,10 +145,7 @@ static void what_is_too_much_sinks_without_input(void **state)
     (void)state;
     world_init(&world, ENGINE_CHECKPOINTS);
     struct engine *engine = world.engine;
-    for (uint64_t key = 0; key < KEYS; key++) {
-        write_one(&world, key, &sizes);
-        world_round(&world);
-    }
+    write_all(&world, &sizes);
     world_save(&world);
     engine_set_maxmemory(engine, memory_used(engine) / 2);
     unsigned turns = 1;
@@ -153,9 +166,7 @@ static void a_little_sinks_at_once_when_asked(void **state)
     struct world world;
     struct sizes sizes = {1024, 1024};
     (void)state;
-    world_init(&world, ENGINE_CHECKPOINTS);
-    world_namespace(&world, "", "compression none");
-    engine_set_maxmemory(world.engine, MAXMEMORY_BYTES);
+    begin_limited(&world);
     for (uint64_t key = 0; key < 150; key++) {
         write_one(&world, key, &sizes);
     }
@@ -185,13 +196,8 @@ static void what_is_forgotten_leaves_before_what_is_read(void **state)
     struct world world;
     struct sizes sizes = {1024, 1024};
     (void)state;
-    world_init(&world, ENGINE_CHECKPOINTS);
-    world_namespace(&world, "", "compression none");
-    engine_set_maxmemory(world.engine, MAXMEMORY_BYTES);
-    for (uint64_t key = 0; key < KEYS; key++) {
-        write_one(&world, key, &sizes);
-        world_round(&world);
-    }
+    begin_limited(&world);
+    write_all(&world, &sizes);
     world_settle(&world);
     assert_int_equal(tier_of_key(&world, USED), TIER_HOT);
     assert_int_equal(tier_of_key(&world, USED - EACH), TIER_HOT);

@@ -63,31 +63,41 @@ static bool leaf_flags_sane(const struct node *node)
            node->flags != (NODE_BIG | NODE_DATABASE);
 }
 
+bool page_header_sane(const struct page *page, uint64_t number, unsigned kind)
+{
+    return page->number == number && page->flags == kind &&
+           page->lower > PAGE_HEADER_BYTES && page->lower % 2 == 0 &&
+           page->upper >= page->lower && page->upper <= PAGE_BYTES;
+}
+
+bool page_node_sane(const struct page *page, size_t index, unsigned kind)
+{
+    size_t start = page->nodes[index];
+    if (start < page->upper || start + NODE_HEADER_BYTES > PAGE_BYTES ||
+        start % 2 != 0) {
+        return false;
+    }
+    const struct node *node = page_node(page, index);
+    return node->key_size <= MAX_KEY_BYTES &&
+           start + node_size(node, kind) <= PAGE_BYTES &&
+           (kind != PAGE_LEAF || leaf_flags_sane(node));
+}
+
 bool page_sane(const struct page *page, uint64_t number, unsigned kind)
 {
-    if (page->number != number || page->flags != kind ||
-        page->lower < PAGE_HEADER_BYTES || page->lower % 2 != 0 ||
-        page->upper < page->lower || page->upper > PAGE_BYTES) {
+    if (!page_header_sane(page, number, kind)) {
         return false;
     }
     size_t taken = 0;
     for (size_t i = 0; i < page_node_count(page); i++) {
-        size_t start = page->nodes[i];
-        if (start < page->upper || start + NODE_HEADER_BYTES > PAGE_BYTES ||
-            start % 2 != 0) {
+        if (!page_node_sane(page, i, kind)) {
             return false;
         }
-        const struct node *node = page_node(page, i);
-        if (node->key_size > MAX_KEY_BYTES ||
-            start + node_size(node, kind) > PAGE_BYTES ||
-            (kind == PAGE_LEAF && !leaf_flags_sane(node))) {
-            return false;
-        }
-        taken += node_size(node, kind);
+        taken += node_size(page_node(page, i), kind);
     }
     /* They fill the page's end without gaps: removing one moves the others by
      * its size, and a wrong size would tear them apart. */
-    return page_node_count(page) > 0 && taken + page->upper == PAGE_BYTES;
+    return taken + page->upper == PAGE_BYTES;
 }
 
 bool page_value_sane(const void *value, size_t size)

@@ -72,6 +72,10 @@ unsigned page_last_meta(const struct meta metas[2]);
 /* Whether this is page `number`, a branch or leaf page (`kind`), and all its
  * entries lie within it. */
 bool page_sane(const struct page *page, uint64_t number, unsigned kind);
+/* The same of its header alone, which says that it has entries; and of one
+ * entry, when the header is sound. */
+bool page_header_sane(const struct page *page, uint64_t number, unsigned kind);
+bool page_node_sane(const struct page *page, size_t index, unsigned kind);
 size_t page_node_count(const struct page *page);
 const struct node *page_node(const struct page *page, size_t index);
 /* Of a branch page. */

@@ -9,8 +9,7 @@
 enum { AHEAD_PAGES = 64 };
 
 struct scan {
-    const char *map;
-    uint64_t page_count;
+    struct lmdb_tree tree;
     uint64_t from;
     uint64_t least; /* the next row's id is at least this */
     dry_scan_fn *fn;
@@ -21,11 +20,10 @@ struct scan {
 static const struct page *page_at(
     const struct scan *scan, uint64_t number, unsigned kind)
 {
-    if (number >= scan->page_count) {
+    if (number >= scan->tree.page_count) {
         return NULL;
     }
-    const struct page *page =
-        (const struct page *)(scan->map + number * PAGE_BYTES);
+    const struct page *page = lmdb_tree_page(&scan->tree, number);
     return page_sane(page, number, kind) ? page : NULL;
 }
 
@@ -37,11 +35,11 @@ static const char *row_value(const struct scan *scan, const struct node *node)
     if (node->flags & NODE_BIG) {
         uint64_t number;
         memcpy(&number, value, sizeof(number));
-        if (number >= scan->page_count ||
-            page_run(size) > scan->page_count - number) {
+        if (number >= scan->tree.page_count ||
+            page_run(size) > scan->tree.page_count - number) {
             return NULL;
         }
-        value = scan->map + number * PAGE_BYTES + PAGE_HEADER_BYTES;
+        value = scan->tree.map + number * PAGE_BYTES + PAGE_HEADER_BYTES;
     }
     return page_value_sane(value, size) ? value : NULL;
 }
@@ -50,7 +48,7 @@ static int scan_row(struct scan *scan, const struct node *node)
 {
     struct row row;
     struct bytes header;
-    uint64_t id = lmdb_number(lmdb_val(node->data, node->key_size));
+    uint64_t id = lmdb_node_number(node);
     if (id == 0) {
         return MDB_CORRUPTED; /* not the key of a row */
     }
@@ -91,8 +89,8 @@ static void read_ahead(
             ++i < count && page_child(page_node(branch, i)) == start + pages) {
             pages++;
         }
-        if (start + pages <= scan->page_count) {
-            madvise((void *)(scan->map + start * PAGE_BYTES),
+        if (start + pages <= scan->tree.page_count) {
+            madvise((void *)(scan->tree.map + start * PAGE_BYTES),
                 pages * PAGE_BYTES, MADV_WILLNEED);
         }
     }
@@ -105,8 +103,7 @@ static bool behind(const struct scan *scan, const struct page *branch, size_t i)
     if (i + 1 >= page_node_count(branch)) {
         return false;
     }
-    const struct node *next = page_node(branch, i + 1);
-    uint64_t id = lmdb_number(lmdb_val(next->data, next->key_size));
+    uint64_t id = lmdb_node_number(page_node(branch, i + 1));
     return id != 0 && id <= scan->from;
 }
 
@@ -141,19 +138,15 @@ enum dry_result lmdb_scan_rows(
     struct lmdb *store = lmdb_of(base);
     struct scan scan = {
         .from = from, .least = from, .fn = fn, .context = context};
-    struct database root;
-    MDB_envinfo info;
     MDB_txn *txn;
     int rc = lmdb_env_begin_read(store, &txn);
     if (rc != MDB_SUCCESS) {
         return lmdb_env_result(store, rc);
     }
-    rc = lmdb_tree_root(txn, "headers", &root);
-    mdb_env_info(store->env, &info);
-    scan.map = store->map;
-    scan.page_count = info.me_last_pgno + 1;
-    if (rc == MDB_SUCCESS && root.root != PAGE_NONE) {
-        rc = scan_tree(&scan, root.root, root.depth);
+    rc = lmdb_tree_open(store, txn, "headers", &scan.tree);
+    const struct database *root = &scan.tree.root;
+    if (rc == MDB_SUCCESS && root->root != PAGE_NONE) {
+        rc = scan_tree(&scan, root->root, root->depth);
     }
     lmdb_env_end_read(store, txn);
     return lmdb_env_result(store, rc);

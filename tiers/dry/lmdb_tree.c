@@ -1,6 +1,7 @@
 #include "tiers/dry/lmdb_tree.h"
 
-int lmdb_tree_root(MDB_txn *txn, const char *name, struct database *root)
+/* The table's record on the tree `name`, as of the transaction. */
+static int read_root(MDB_txn *txn, const char *name, struct database *root)
 {
     MDB_val key = lmdb_val(name, strlen(name)), value;
     int rc = mdb_get(txn, LMDB_TABLE, &key, &value);
@@ -21,20 +22,7 @@ int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
     mdb_env_info(store->env, &info);
     tree->map = store->map;
     tree->page_count = info.me_last_pgno + 1;
-    return lmdb_tree_root(txn, name, &tree->root);
-}
-
-/* Is it that page, of that kind, with nodes? Nothing is said of these. */
-static bool is_page(const struct page *page, uint64_t number, unsigned kind)
-{
-    return page->number == number && page->flags == kind &&
-           page->lower > PAGE_HEADER_BYTES && page->lower <= PAGE_BYTES &&
-           page->lower % 2 == 0;
-}
-
-static uint64_t key_of(const struct node *node)
-{
-    return lmdb_number(lmdb_val(node->data, node->key_size));
+    return read_root(txn, name, &tree->root);
 }
 
 /* ---- branch pages ---- */
@@ -46,7 +34,7 @@ static size_t find_child(const struct page *page, uint64_t number)
     size_t low = 0, high = page_node_count(page);
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (key_of(page_node(page, middle)) <= number) {
+        if (lmdb_node_number(page_node(page, middle)) <= number) {
             low = middle;
         } else {
             high = middle;
@@ -67,7 +55,7 @@ int lmdb_tree_leaf(
             return MDB_CORRUPTED;
         }
         const struct page *page = lmdb_tree_page(tree, at);
-        if (!is_page(page, at, PAGE_BRANCH)) {
+        if (!page_header_sane(page, at, PAGE_BRANCH)) {
             return MDB_CORRUPTED;
         }
         at = page_child(page_node(page, find_child(page, number)));
@@ -81,17 +69,11 @@ int lmdb_tree_leaf(
 /* NULL: it does not lie within the page, or its key is no number. */
 static const struct node *node_at(const struct page *page, size_t index)
 {
-    size_t start = page->nodes[index];
-    size_t end = start + NODE_HEADER_BYTES + sizeof(uint64_t);
-    if (start < PAGE_HEADER_BYTES || start % 2 != 0 || end > PAGE_BYTES) {
+    if (!page_node_sane(page, index, PAGE_LEAF)) {
         return NULL;
     }
     const struct node *node = page_node(page, index);
-    size_t size =
-        node->flags & NODE_BIG ? sizeof(uint64_t) : page_value_size(node);
-    return node->key_size == sizeof(uint64_t) && end + size <= PAGE_BYTES
-               ? node
-               : NULL;
+    return node->key_size == sizeof(uint64_t) ? node : NULL;
 }
 
 /* Begins where it stands if all numbers from the first one on are there, and
@@ -104,14 +86,15 @@ static int search(
     if (*node == NULL) {
         return MDB_CORRUPTED;
     }
-    uint64_t guess = number - key_of(*node); /* huge when it is below */
+    uint64_t guess =
+        number - lmdb_node_number(*node); /* huge when it is below */
     size_t middle = guess < high ? (size_t)guess : high - 1;
     while (low < high) {
         *node = node_at(page, middle);
         if (*node == NULL) {
             return MDB_CORRUPTED;
         }
-        uint64_t key = key_of(*node);
+        uint64_t key = lmdb_node_number(*node);
         if (key == number) {
             return MDB_SUCCESS;
         }
@@ -128,6 +111,6 @@ static int search(
 int lmdb_tree_node(const struct page *page, uint64_t leaf, uint64_t number,
     const struct node **node)
 {
-    return is_page(page, leaf, PAGE_LEAF) ? search(page, number, node)
-                                          : MDB_CORRUPTED;
+    return page_header_sane(page, leaf, PAGE_LEAF) ? search(page, number, node)
+                                                   : MDB_CORRUPTED;
 }

@@ -15,9 +15,7 @@ struct lmdb_tree {
 
 /* All return LMDB's codes, MDB_CORRUPTED for what cannot be. Any thread. */
 
-/* The table's record on the tree `name`, as of the transaction. */
-int lmdb_tree_root(MDB_txn *txn, const char *name, struct database *root);
-/* Good as long as the transaction. */
+/* The tree `name` as of the transaction, and good as long as that. */
 int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
     struct lmdb_tree *tree);
 /* The leaf page where `number` is if it is anywhere; branch pages are read in
@@ -28,6 +26,12 @@ int lmdb_tree_leaf(
  * the value lies within the page, or is big. MDB_NOTFOUND: there is none. */
 int lmdb_tree_node(const struct page *page, uint64_t leaf, uint64_t number,
     const struct node **node);
+
+/* The number that is a node's key, or 0. */
+static inline uint64_t lmdb_node_number(const struct node *node)
+{
+    return lmdb_number(lmdb_val(node->data, node->key_size));
+}
 
 /* What lmdb_tree_node looks at first: the page's ends. */
 static inline void lmdb_tree_prefetch(const struct page *page)

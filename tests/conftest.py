@@ -6,6 +6,7 @@ both           the two of them side by side, emptied: both.same("SET", "a", 1)
 stage          named connections to both, for commands that wait
 start_larder   starts further ones: start_larder("maxmemory 32mb")
 start_oracle   the same for redis-server
+disk           one that fails, hangs or stalls as a test says (support/disk.py)
 seconds        how long an open-ended test should run
 
 A test file that wants another configuration defines LARDER_CONFIG or
@@ -20,6 +21,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support import server as servers  # noqa: E402
+from support.disk import Disk  # noqa: E402
 from support.resp import Connection, encode  # noqa: E402
 from support.stage import Stage  # noqa: E402
 
@@ -36,6 +38,13 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def seconds(request):
     return request.config.getoption("--seconds")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    disk = Disk(tmp_path)
+    yield disk
+    disk.heal()  # or servers would not end: there is something to save
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from support.resp import encode
+from support.resp import encode_all
 
 LARDER_CONFIG = ["requirepass secret"]
 ORACLE_CONFIG = ["requirepass secret"]
@@ -54,7 +54,7 @@ def plain(reply):
 
 def converse(server, commands):
     with server.connect() as connection:
-        connection.send(b"".join(encode(*command) for command in commands))
+        connection.send(encode_all(commands))
         replies = connection.read_replies(len(commands))
         assert connection.quiet(0.05), "a reply too many"
         return [plain(reply) for reply in replies]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from support.bad_input import INPUTS, ZERO_BYTES
-from support.resp import encode
+from support.resp import encode, encode_all
 from support.server import SANITIZED, patience
 
 PING_MS = 100
@@ -251,7 +251,7 @@ def test_deep_pipeline_of_mixed_commands(both):
             ("APPEND", key, "x"), ("DEL", key), ("EXISTS", key, key),
             ("STRLEN", key),
         ][i % 10])
-    data = b"".join(encode(*command) for command in commands)
+    data = encode_all(commands)
     both.same_raw(data, len(commands))
 
 

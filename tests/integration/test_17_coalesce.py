@@ -4,7 +4,6 @@ import itertools
 import os
 import subprocess
 
-from support.disk import Disk
 from support.resp import encode
 from support.server import wait_until
 
@@ -55,36 +54,32 @@ def test_naps_can_be_turned_off_and_on(larder):
     wait_until(napped, 60)
 
 
-def test_none_while_somebody_waits_for_the_disk(start_larder, tmp_path):
-    disk = Disk(tmp_path)
+def test_none_while_somebody_waits_for_the_disk(start_larder, disk):
     server = start_larder("save ''", "maxmemory 60mb", env=disk.env)
     numbers = itertools.count()
-    try:
-        with server.connect() as writer:
-            disk.hang()
+    with server.connect() as writer:
+        disk.hang()
 
-            def waits():
-                return all(waiting(server) == 1 for _ in range(200))
+        def waits():
+            return all(waiting(server) == 1 for _ in range(200))
 
-            def fill():
-                writer.send(encode("SET", "key", os.urandom(200_000)))
-                writer.send(encode("COPY", "key", "copy:%d" % next(numbers)))
-                return waits()
+        def fill():
+            writer.send(encode("SET", "key", os.urandom(200_000)))
+            writer.send(encode("COPY", "key", "copy:%d" % next(numbers)))
+            return waits()
 
-            wait_until(fill, 60, step=0, what="a client that waits")
-            load(server, 50)
-            before = naps(server)
-            load(server, 50)
-            assert naps(server) == before and waits()
-            disk.heal()
-            for number in range(next(numbers)):
-                assert writer.read_reply() == b"+OK\r\n"
-                assert writer.read_reply() == b":1\r\n"
-
-        def napped():
-            load(server, 50)
-            return naps(server) > before
-
-        wait_until(napped, 60)
-    finally:
+        wait_until(fill, 60, step=0, what="a client that waits")
+        load(server, 50)
+        before = naps(server)
+        load(server, 50)
+        assert naps(server) == before and waits()
         disk.heal()
+        for number in range(next(numbers)):
+            assert writer.read_reply() == b"+OK\r\n"
+            assert writer.read_reply() == b":1\r\n"
+
+    def napped():
+        load(server, 50)
+        return naps(server) > before
+
+    wait_until(napped, 60)

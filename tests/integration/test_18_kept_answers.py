@@ -3,32 +3,28 @@ but not for long, in its place, and never lost."""
 
 import pytest
 
-from support.disk import Disk
-from support.resp import encode
+from support.resp import encode, encode_all
 from support.server import wait_until
 
 VALUE = b"$500\r\n%b\r\n" % (b"there" * 100)
 
 
 def pipeline(*commands):
-    return b"".join(encode(*command) for command in commands)
+    return encode_all(commands)
 
 
-@pytest.fixture
-def disk(tmp_path):
-    disk = Disk(tmp_path)
-    yield disk
-    disk.heal()
-
-
-@pytest.fixture
-def server(start_larder, disk):
-    """Its key `there` is on disk only."""
-    server = start_larder("save ''", "busy-reply-threshold 100", env=disk.env)
+def make_dry(server, disk):
+    """`there` is on disk only, which does not answer."""
     with server.connect() as one:
         assert one.command("SET", "there", "there" * 100) == b"+OK\r\n"
         assert one.command("TIER", "DEMOTE", "there", "TO", "DRY") == b":1\r\n"
     disk.stall()
+
+
+@pytest.fixture
+def server(start_larder, disk):
+    server = start_larder("save ''", "busy-reply-threshold 100", env=disk.env)
+    make_dry(server, disk)
     return server
 
 
@@ -101,13 +97,10 @@ def test_beside_a_busy_script(server, disk):
         assert one.read_replies(2) == [VALUE, b"+PONG\r\n"]
 
 
-def test_shutdown_sends_them(start_larder, tmp_path):
-    disk = Disk(tmp_path)
+def test_shutdown_sends_them(start_larder, disk):
     server = start_larder("save ''", "hz 1", env=disk.env)
+    make_dry(server, disk)
     with server.connect() as one:
-        assert one.command("SET", "there", "x") == b"+OK\r\n"
-        assert one.command("TIER", "DEMOTE", "there", "TO", "DRY") == b":1\r\n"
-        disk.stall()
         one.send(pipeline(("SET", "a", "1"), ("GET", "there")))
         with server.connect() as other:
             assert other.command("EXISTS", "a") == b":1\r\n"
@@ -117,13 +110,10 @@ def test_shutdown_sends_them(start_larder, tmp_path):
     server.expect_crash = True
 
 
-def test_writes_that_wait_for_a_sync(start_larder, tmp_path):
-    disk = Disk(tmp_path)
+def test_writes_that_wait_for_a_sync(start_larder, disk):
     server = start_larder("save ''", "appendonly yes", "appendfsync always", env=disk.env)
+    make_dry(server, disk)
     with server.connect() as one:
-        assert one.command("SET", "there", "there" * 100) == b"+OK\r\n"
-        assert one.command("TIER", "DEMOTE", "there", "TO", "DRY") == b":1\r\n"
-        disk.stall()
         one.send(pipeline(("ECHO", "a"), ("GET", "there"), ("SET", "b", "1"),
                           ("GET", "there"), ("GET", "b")))
         disk.heal()

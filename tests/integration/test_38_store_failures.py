@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support.disk import Disk, ignore_file_limit, set_file_limit
+from support.disk import ignore_file_limit, set_file_limit
 from support.namespaces import options, set_options
 from support.resp import Connection, encode
 from support.server import wait_until
@@ -24,13 +24,6 @@ def is_error(reply, cause=b""):
 def figure(one, name):
     flat = one.value("TIER", "STATS")
     return dict(zip(flat[::2], flat[1::2]))[name.encode()]
-
-
-@pytest.fixture
-def disk(tmp_path):
-    disk = Disk(tmp_path)
-    yield disk
-    disk.heal() # or servers would not end: there is something to save
 
 
 @pytest.fixture

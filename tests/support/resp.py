@@ -27,6 +27,11 @@ def encode(*args):
     return b"".join(parts)
 
 
+def encode_all(commands):
+    """Several commands, one behind the other."""
+    return b"".join(encode(*command) for command in commands)
+
+
 def decode(reply):
     """A whole raw reply as a Python value."""
     value, rest = decode_one(reply)
@@ -103,7 +108,7 @@ class Connection:
 
     def pipeline(self, commands):
         """Sends all commands at once; their raw replies."""
-        self.send(b"".join(encode(*command) for command in commands))
+        self.send(encode_all(commands))
         return [self.read_reply() for _ in commands]
 
     def read_reply(self):

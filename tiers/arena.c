@@ -121,21 +121,39 @@ static void list_remove(struct arena *arena, uint32_t *head, uint32_t number)
     }
 }
 
-/* A slab for `size_class`, in its partial list; 0 when there is none left. */
-static uint32_t slab_take(struct arena *arena, unsigned size_class)
+static uint32_t warm_take(struct arena *arena)
 {
     uint32_t number = arena->warm;
     if (number != 0) {
         list_remove(arena, &arena->warm, number);
         arena->warm_count--;
-    } else if (arena->vacant != 0) {
-        number = arena->vacant;
+    }
+    return number;
+}
+
+/* A slab that takes memory anew; 0 when there is none left. */
+static uint32_t cold_take(struct arena *arena)
+{
+    uint32_t number = arena->vacant;
+    if (number != 0) {
         list_remove(arena, &arena->vacant, number);
-        arena->committed_bytes += ARENA_SLAB_BYTES;
     } else if (arena->slabs_ever < arena->slab_limit) {
         number = arena->slabs_ever++;
-        arena->committed_bytes += ARENA_SLAB_BYTES;
     } else {
+        return 0;
+    }
+    arena->committed_bytes += ARENA_SLAB_BYTES;
+    return number;
+}
+
+/* A slab for `size_class`, in its partial list; 0 when there is none left. */
+static uint32_t slab_take(struct arena *arena, unsigned size_class)
+{
+    uint32_t number = warm_take(arena);
+    if (number == 0) {
+        number = cold_take(arena);
+    }
+    if (number == 0) {
         return 0;
     }
     struct arena_slab *slab = &arena->slabs[number];
@@ -258,6 +276,14 @@ static void slab_retire(struct arena *arena, uint32_t number)
         return;
     }
     slab_vacate(arena, number);
+}
+
+void arena_cool(struct arena *arena, size_t bytes)
+{
+    for (size_t given = 0; given < bytes && arena->warm != 0;
+         given += ARENA_SLAB_BYTES) {
+        slab_vacate(arena, warm_take(arena));
+    }
 }
 
 void arena_free(struct arena *arena, uint32_t ref)

@@ -61,10 +61,20 @@ size_t arena_drain_refs(const struct arena *arena, uint32_t *refs);
 bool arena_drain_fits(const struct arena *arena);
 void arena_drain_end(struct arena *arena);
 
+/* Slabs without a slot in use keep some memory for what comes next, of any
+ * class. Gives `bytes` of it back, or all there is. */
+void arena_cool(struct arena *arena, size_t bytes);
+
 /* What a slot of that size takes. */
 size_t arena_class_bytes(size_t size);
 /* What the slot behind `ref` takes. */
 size_t arena_slot_bytes(const struct arena *arena, uint32_t ref);
+
+/* What arena_cool can give back: the next slabs come from there. */
+static inline size_t arena_warm_bytes(const struct arena *arena)
+{
+    return arena->warm_count * ARENA_SLAB_BYTES;
+}
 
 static inline void *arena_at(const struct arena *arena, uint32_t ref)
 {

@@ -461,6 +461,8 @@ bool compact_slab(struct engine *engine);
 bool memory_pressing(const struct engine *engine);
 /* Is it free slots between the entries, rather than the entries? */
 bool memory_scattered(const struct engine *engine);
+/* Memory that is kept for what comes next goes back when that is too much. */
+void memory_cool(struct engine *engine);
 /* More than is allowed? */
 bool memory_is_over(const struct engine *engine);
 /* Or does somebody wait? Then what can sink does so at once. */

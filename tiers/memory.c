@@ -9,8 +9,8 @@
 /* Sinking starts above this share (in 256ths) of maxmemory, free slots among
  * entries not counted: they are where the next values go. */
 #define HIGH_256THS 243
-/* With them: above this one there are too many, and sparse slabs are
- * emptied. */
+/* With those in slabs that are in use: above this one there are too many, and
+ * sparse slabs are emptied. */
 #define SCATTERED_256THS 248
 /* What is fetched in advance fills it up to here. */
 #define SPARE_256THS 235
@@ -67,11 +67,28 @@ static size_t memory_filled(const struct engine *engine)
     return memory_used(engine) - (arena->committed_bytes - arena->live_bytes);
 }
 
+/* What memory_used would be without slabs that nothing is in: writers get
+ * those first. Counted as used, all writers waited for so much more to be
+ * written to disk, a 64th of all. */
+static size_t memory_occupied(const struct engine *engine)
+{
+    return memory_used(engine) - arena_warm_bytes(&engine->arena);
+}
+
 bool memory_scattered(const struct engine *engine)
 {
     return memory_filled(engine) <= share(engine, HIGH_256THS) &&
-           (memory_used(engine) > share(engine, SCATTERED_256THS) ||
+           (memory_occupied(engine) > share(engine, SCATTERED_256THS) ||
                arena_beyond(engine, HIGH_256THS));
+}
+
+void memory_cool(struct engine *engine)
+{
+    size_t used = memory_used(engine);
+    size_t limit = engine->options.maxmemory_bytes;
+    if (used > limit) {
+        arena_cool(&engine->arena, used - limit);
+    }
 }
 
 /* Is there no room for what asked for it? That may be more than sinking keeps
@@ -80,7 +97,7 @@ static bool is_asked_for_room(const struct engine *engine)
 {
     size_t wanted = engine->room_wanted_bytes;
     return wanted > 0 &&
-           memory_used(engine) + wanted > engine->options.maxmemory_bytes;
+           memory_occupied(engine) + wanted > engine->options.maxmemory_bytes;
 }
 
 bool memory_pressing(const struct engine *engine)
@@ -91,7 +108,7 @@ bool memory_pressing(const struct engine *engine)
 
 bool memory_is_over(const struct engine *engine)
 {
-    return memory_used(engine) > engine->options.maxmemory_bytes;
+    return memory_occupied(engine) > engine->options.maxmemory_bytes;
 }
 
 bool memory_is_wanted(const struct engine *engine)
@@ -191,7 +208,7 @@ void memory_turn(struct engine *engine)
         waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
     }
     /* All of them: each asks again, and waits again if others used it up. */
-    if (memory_used(engine) < room_below(engine) &&
+    if (memory_occupied(engine) < room_below(engine) &&
         !namespaces_wait_for_disk(engine)) {
         engine->room_wanted_bytes = 0;
         waiters_run(list, UINT64_MAX, DRY_OK);
@@ -218,7 +235,7 @@ enum engine_admission engine_admit(
     if (__builtin_expect(arena_beyond(engine, ROOM_256THS), 0)) {
         return ENGINE_REFUSE_OOM;
     }
-    if (__builtin_expect(memory_used(engine) + size_bytes <= limit, 1)) {
+    if (__builtin_expect(memory_occupied(engine) + size_bytes <= limit, 1)) {
         return ENGINE_ADMIT;
     }
     /* A value as large as everything cannot wait for room. */
@@ -227,7 +244,7 @@ enum engine_admission engine_admit(
         engine->room_wanted_bytes = size_bytes;
     }
     sink_turn(engine, engine_mono_us() + 500);
-    if (memory_used(engine) + size_bytes <= limit) {
+    if (memory_occupied(engine) + size_bytes <= limit) {
         return ENGINE_ADMIT;
     }
     /* What only the allocator holds back is given back soon. */

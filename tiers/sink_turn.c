@@ -9,6 +9,9 @@
 
 /* Hot keeps at most this many 16ths of the bytes in RAM. */
 #define HOT_SHARE_16THS 12
+/* While there is less in cold, one goes to disk for so many that refill it: it
+ * fills up, and who waits for room does not wait for all of that. */
+#define REFILLS 3
 /* A hot entry that has not been used for so many times as long as the coldest
  * cold one goes first, and past cold: who was written or read long ago would
  * hold the place of those that come from disk, and these go before they have
@@ -204,6 +207,20 @@ static uint32_t forgotten(struct shelf *shelf)
                : 0;
 }
 
+/* One from RAM to disk. */
+static bool sink_coldest(struct shelf *shelf)
+{
+    uint32_t ref = forgotten(shelf);
+    return ref != 0 ? sink_hot(shelf, ref, true) : sink_from(shelf, TIER_COLD);
+}
+
+/* Is it time for one to go to disk while cold is refilled? */
+static bool writes_beside(struct shelf *shelf)
+{
+    return TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY) &&
+           ++shelf->refills % REFILLS == 0;
+}
+
 static bool sink_one(struct engine *engine)
 {
     struct shelf *shelf = coldest_shelf(engine);
@@ -218,10 +235,10 @@ static bool sink_one(struct engine *engine)
     uint64_t ram = hot + shelf->tier[TIER_COLD].bytes;
     bool refill = shelf->cold.items == 0 || hot > ram / 16 * HOT_SHARE_16THS;
     if (refill && shelf->tier[TIER_HOT].items > 0) {
-        return sink_from(shelf, TIER_HOT);
+        return (writes_beside(shelf) && sink_coldest(shelf)) ||
+               sink_from(shelf, TIER_HOT);
     }
-    uint32_t ref = forgotten(shelf);
-    return ref != 0 ? sink_hot(shelf, ref, true) : sink_from(shelf, TIER_COLD);
+    return sink_coldest(shelf);
 }
 
 /* ---- while the disk takes nothing ---- */
@@ -288,7 +305,8 @@ static bool sink_newest_clean(struct engine *engine)
     return false;
 }
 
-bool sink_turn(struct engine *engine, uint64_t deadline_us)
+/* True: the time is over, and there is more. */
+static bool sink_some(struct engine *engine, uint64_t deadline_us)
 {
     unsigned steps = 0;
     while (memory_pressing(engine)) {
@@ -305,6 +323,13 @@ bool sink_turn(struct engine *engine, uint64_t deadline_us)
         }
     }
     return false;
+}
+
+bool sink_turn(struct engine *engine, uint64_t deadline_us)
+{
+    bool more = sink_some(engine, deadline_us);
+    memory_cool(engine);
+    return more;
 }
 
 /* False: the time is over, and there is more. */

@@ -171,6 +171,34 @@ static void sparse_slabs_are_drained(void **state)
     free(blocks);
 }
 
+/* What is kept for later can be had back, and the arena goes on. */
+static void warm_slabs_are_given_back(void **state)
+{
+    enum { COUNT = 4000, SIZE = 1000 };
+    struct arena arena;
+    uint32_t *refs = calloc(COUNT, sizeof *refs);
+    (void)state;
+    assert_true(arena_init(&arena, (size_t)64 << 20));
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            refs[i] = arena_alloc(&arena, SIZE);
+            assert_int_not_equal(refs[i], 0);
+        }
+        for (unsigned i = 0; i < COUNT; i++) {
+            arena_free(&arena, refs[i]);
+        }
+        assert_int_equal(arena_warm_bytes(&arena), WARM_BYTES);
+        assert_int_equal(arena.committed_bytes, WARM_BYTES);
+        arena_cool(&arena, ARENA_SLAB_BYTES + 1);
+        assert_int_equal(
+            arena_warm_bytes(&arena), WARM_BYTES - 2 * ARENA_SLAB_BYTES);
+        arena_cool(&arena, SIZE_MAX);
+        assert_int_equal(arena.committed_bytes, 0);
+    }
+    arena_finish(&arena);
+    free(refs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +206,7 @@ int main(void)
         cmocka_unit_test(classes_waste_little),
         cmocka_unit_test(used_up_range_is_told),
         cmocka_unit_test(sparse_slabs_are_drained),
+        cmocka_unit_test(warm_slabs_are_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

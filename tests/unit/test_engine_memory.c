@@ -220,6 +220,63 @@ static void what_is_forgotten_leaves_before_what_is_read(void **state)
     world_finish(&world);
 }
 
+/* Memory that nothing is in is room for who writes, who else would wait until
+ * so much more is on disk; and it is given back where that is too much. */
+static void kept_slabs_are_room(void **state)
+{
+    struct world world;
+    struct sizes sizes = {1024, 1024};
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    struct engine *engine = world.engine;
+    for (uint64_t key = 0; key < 4000; key++) {
+        write_one(&world, key, &sizes);
+    }
+    for (uint64_t key = 0; key < 3000; key++) {
+        char name[24];
+        snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
+        db_delete(world_db(&world, 0), text(name), world.now_ms);
+    }
+    world_settle(&world);
+    size_t kept = arena_warm_bytes(&engine->arena);
+    uint64_t demoted = engine->counters.demoted_hot_cold;
+    assert_true(kept >= 3 * ARENA_SLAB_BYTES);
+    engine_set_maxmemory(engine, memory_used(engine));
+    assert_int_equal(engine_admit(engine, kept, world.now_ms), ENGINE_ADMIT);
+    engine_set_maxmemory(engine, memory_used(engine) - kept / 2);
+    world_round(&world);
+    world_round(&world); /* the first one may have begun a batch */
+    assert_true(memory_used(engine) <= engine->options.maxmemory_bytes);
+    assert_true(arena_warm_bytes(&engine->arena) > 0);
+    assert_int_equal(engine->counters.demoted_hot_cold, demoted);
+    world_sane(&world);
+    world_finish(&world);
+}
+
+/* The disk has something to do from the start: who waits for room does not wait
+ * until cold holds its share. */
+static void cold_is_refilled_while_it_sinks(void **state)
+{
+    enum { CALLS = 40 };
+    struct world world;
+    struct sizes sizes = {1024, 1024};
+    struct engine_stats stats;
+    (void)state;
+    begin_limited(&world);
+    for (uint64_t key = 0; key < 10000; key++) {
+        write_one(&world, key, &sizes);
+    }
+    engine_set_maxmemory(world.engine, memory_used(world.engine) / 2);
+    for (unsigned call = 0; call < CALLS; call++) {
+        sink_turn(world.engine, 0); /* the fewest that it can do */
+    }
+    engine_stats(world.engine, &stats);
+    uint64_t sinking = world.engine->log.open->row_count;
+    assert_in_range(stats.tier[TIER_COLD].items, sinking + CALLS, 10000 / 4);
+    assert_in_range(sinking, CALLS / 2, 2 * CALLS);
+    world_finish(&world);
+}
+
 /* A round's time is worth little to a sanitized program. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { ROOM_ROUNDS = 2000 };
@@ -264,6 +321,8 @@ int main(void)
         cmocka_unit_test(what_is_too_much_sinks_without_input),
         cmocka_unit_test(a_little_sinks_at_once_when_asked),
         cmocka_unit_test(a_large_value_is_given_room),
+        cmocka_unit_test(kept_slabs_are_room),
+        cmocka_unit_test(cold_is_refilled_while_it_sinks),
         cmocka_unit_test(what_is_forgotten_leaves_before_what_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,9 +35,12 @@ def test_of(one):
     assert tier(one, "key") == "hot"
 
 
+# A server that is started during a test gets its name in the environment, which
+# must be short.
 @pytest.mark.parametrize("value", [
     "", "1", "-9223372036854775808", "short", "x" * 45, "x" * 300,
-    "y" * 20_000, bytes(range(256)) * 1000])
+    "y" * 20_000, bytes(range(256)) * 1000],
+    ids=lambda value: "%d bytes" % len(value))
 def test_every_tier_gives_the_same_value(one, value):
     one.command("SET", "key", value)
     expected = one.command("GET", "key")

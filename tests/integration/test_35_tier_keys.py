@@ -27,7 +27,8 @@ def key_of(prefix, value):
 
 # ---- INTERN ----
 
-@pytest.mark.parametrize("value", [b"", b"a value", b"\x00\xff" * 40_000])
+@pytest.mark.parametrize("value", [b"", b"a value", b"\x00\xff" * 40_000],
+                         ids=["empty", "short", "long"])
 def test_intern_answers_prefix_and_md5(one, value):
     """stores under prefix + MD5 of the value, answers the key"""
     key = key_of(b"file:", value)

@@ -30,8 +30,7 @@ struct lmdb_reader {
 /* One record of a round. */
 struct item {
     struct dry_read *read;
-    int code; /* LMDB's or the system's */
-    uint64_t leaf;
+    int code;                /* LMDB's or the system's */
     const struct page *page; /* that page's bytes: in the map, or read */
     bool in_map;
     struct row row;
@@ -43,6 +42,7 @@ struct round {
     MDB_txn *txn;
     struct plan plan;
     struct item items[BATCH_READS];
+    struct lmdb_leaf leaves[BATCH_READS]; /* of their rows, then first chunks */
     size_t count;
     char *pages;    /* for leaves of rows, one an item */
     bool rows_stay; /* the page cache keeps them */
@@ -88,30 +88,39 @@ static int take_big_row(
                                                          : MDB_CORRUPTED;
 }
 
-/* Finds the page of an item's row, and plans to read it to `to` unless it is
- * there. */
-static void plan_row(struct round *round, const struct lmdb_tree *rows,
-    struct item *item, char *to)
+static void find_leaves_of_rows(
+    struct round *round, const struct lmdb_tree *rows)
 {
-    item->code = lmdb_tree_leaf(rows, item->read->id, &item->leaf);
+    for (size_t i = 0; i < round->count; i++) {
+        round->leaves[i] = (struct lmdb_leaf){
+            .number = round->items[i].read->id, .code = MDB_SUCCESS};
+    }
+    lmdb_tree_leaves(rows, round->leaves, round->count);
+}
+
+/* Plans to read the page of an item's row to `to` unless it is there. */
+static void plan_row(
+    struct round *round, const struct lmdb_tree *rows, size_t index, char *to)
+{
+    struct item *item = &round->items[index];
+    uint64_t leaf = round->leaves[index].page;
+    item->code = round->leaves[index].code;
     if (item->code != MDB_SUCCESS) {
         return;
     }
-    item->page = lmdb_tree_page(rows, item->leaf);
+    item->page = lmdb_tree_page(rows, leaf);
     item->in_map = round->rows_stay && is_resident(item->page);
-    if (item->in_map) {
-        lmdb_tree_prefetch(item->page);
-    } else {
+    if (!item->in_map) {
         item->page = (const struct page *)(const void *)to;
-        plan_add(&round->plan, item->leaf * LMDB_PAGE_BYTES,
+        plan_add(&round->plan, leaf * LMDB_PAGE_BYTES,
             (struct iovec){to, LMDB_PAGE_BYTES}, &item->code);
     }
 }
 
-static int find_row(const struct round *round, struct item *item)
+static int find_row(const struct round *round, struct item *item, uint64_t leaf)
 {
     const struct node *node;
-    int rc = lmdb_tree_node(item->page, item->leaf, item->read->id, &node);
+    int rc = lmdb_tree_node(item->page, leaf, item->read->id, &node);
     if (rc != MDB_SUCCESS) {
         return rc;
     }
@@ -119,7 +128,7 @@ static int find_row(const struct round *round, struct item *item)
         return take_row(
             item, lmdb_val(page_value(node), page_value_size(node)));
     }
-    return page_sane(item->page, item->leaf, PAGE_LEAF)
+    return page_sane(item->page, leaf, PAGE_LEAF)
                ? take_big_row(round->store, round->txn, item)
                : MDB_CORRUPTED; /* LMDB would believe it */
 }
@@ -129,7 +138,7 @@ static void find_rows(struct round *round, bool in_map)
     for (size_t i = 0; i < round->count; i++) {
         struct item *item = &round->items[i];
         if (item->code == MDB_SUCCESS && item->in_map == in_map) {
-            item->code = find_row(round, item);
+            item->code = find_row(round, item, round->leaves[i].page);
         }
     }
 }
@@ -142,10 +151,10 @@ static int read_rows(struct round *round)
     if (rc != MDB_SUCCESS) {
         return rc;
     }
+    find_leaves_of_rows(round, &rows);
     for (size_t i = 0; i < round->count; i++) {
         give_way(&way, GIVE_WAY_ROWS);
-        plan_row(
-            round, &rows, &round->items[i], round->pages + i * LMDB_PAGE_BYTES);
+        plan_row(round, &rows, i, round->pages + i * LMDB_PAGE_BYTES);
     }
     /* At once, as they may not be resident for long. */
     find_rows(round, true);
@@ -172,15 +181,15 @@ struct chunk {
     size_t size;
 };
 
-static int find_chunk(
-    const struct lmdb_tree *payloads, uint64_t number, struct chunk *chunk)
+static int find_chunk(const struct lmdb_tree *payloads,
+    const struct lmdb_leaf *leaf, struct chunk *chunk)
 {
-    uint64_t leaf, first;
+    uint64_t first;
     const struct node *node;
-    int rc = lmdb_tree_leaf(payloads, number, &leaf);
+    int rc = leaf->code;
     if (rc == MDB_SUCCESS) {
-        rc =
-            lmdb_tree_node(lmdb_tree_page(payloads, leaf), leaf, number, &node);
+        rc = lmdb_tree_node(lmdb_tree_page(payloads, leaf->page), leaf->page,
+            leaf->number, &node);
     }
     if (rc != MDB_SUCCESS) {
         return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
@@ -197,27 +206,41 @@ static int find_chunk(
     return chunk->size <= LMDB_CHUNK_BYTES ? MDB_SUCCESS : MDB_CORRUPTED;
 }
 
-/* Finds the chunks of a payload and plans to read them. */
-static int plan_payload(
-    struct plan *plan, const struct lmdb_tree *payloads, struct item *item)
+static void find_leaves_of_chunks(
+    struct round *round, const struct lmdb_tree *payloads)
 {
-    struct row row = item->row;
+    for (size_t i = 0; i < round->count; i++) {
+        const struct item *item = &round->items[i];
+        bool has_chunks = item->code == MDB_SUCCESS && item->row.size > 0;
+        round->leaves[i] = (struct lmdb_leaf){.number = item->row.chunk,
+            .code = has_chunks ? MDB_SUCCESS : MDB_NOTFOUND};
+    }
+    lmdb_tree_leaves(payloads, round->leaves, round->count);
+}
+
+/* Finds the chunks of a payload, from the first one's leaf on, and plans to
+ * read them. */
+static int plan_payload(struct plan *plan, const struct lmdb_tree *payloads,
+    struct item *item, struct lmdb_leaf leaf)
+{
     char *to = item->read->data + item->read->header_bytes;
-    size_t left = row.size;
+    size_t left = item->row.size, offset = item->row.offset;
     while (left > 0) {
         struct chunk chunk;
-        int rc = find_chunk(payloads, row.chunk, &chunk);
-        if (rc != MDB_SUCCESS || chunk.size <= row.offset) {
+        int rc = find_chunk(payloads, &leaf, &chunk);
+        if (rc != MDB_SUCCESS || chunk.size <= offset) {
             return rc == MDB_SUCCESS ? MDB_CORRUPTED : rc;
         }
-        size_t size = chunk.size - row.offset;
+        size_t size = chunk.size - offset;
         size = size < left ? size : left;
-        plan_piece_of(
-            plan, chunk.at + row.offset, (struct iovec){to, size}, item);
+        plan_piece_of(plan, chunk.at + offset, (struct iovec){to, size}, item);
         to += size;
         left -= size;
-        row.chunk++;
-        row.offset = 0;
+        offset = 0;
+        leaf.number++;
+        if (left > 0) {
+            lmdb_tree_leaves(payloads, &leaf, 1);
+        }
     }
     return MDB_SUCCESS;
 }
@@ -230,11 +253,12 @@ static int read_payloads(struct round *round)
     if (rc != MDB_SUCCESS) {
         return rc;
     }
+    find_leaves_of_chunks(round, &payloads);
     for (size_t i = 0; i < round->count; i++) {
         struct item *item = &round->items[i];
         give_way(&way, GIVE_WAY_ROWS);
         if (item->code == MDB_SUCCESS) {
-            rc = plan_payload(&round->plan, &payloads, item);
+            rc = plan_payload(&round->plan, &payloads, item, round->leaves[i]);
             item->code = rc != MDB_SUCCESS ? rc : item->code;
         }
     }

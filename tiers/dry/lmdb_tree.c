@@ -43,25 +43,47 @@ static size_t find_child(const struct page *page, uint64_t number)
     return low;
 }
 
-int lmdb_tree_leaf(
-    const struct lmdb_tree *tree, uint64_t number, uint64_t *leaf)
+/* From a branch page to the child where the number is. */
+static void go_down(const struct lmdb_tree *tree, struct lmdb_leaf *leaf)
 {
-    uint64_t at = tree->root.root;
-    if (at == PAGE_NONE) {
-        return MDB_NOTFOUND;
+    const struct page *page = lmdb_tree_page(tree, leaf->page);
+    leaf->code = MDB_CORRUPTED;
+    if (page_header_sane(page, leaf->page, PAGE_BRANCH)) {
+        leaf->page =
+            page_child(page_node(page, find_child(page, leaf->number)));
+        if (leaf->page < tree->page_count) {
+            lmdb_tree_prefetch(lmdb_tree_page(tree, leaf->page));
+            leaf->code = MDB_SUCCESS;
+        }
+    }
+}
+
+static void begin_at_root(const struct lmdb_tree *tree, struct lmdb_leaf *leaf)
+{
+    uint64_t root = tree->root.root;
+    leaf->page = root;
+    if (root == PAGE_NONE) {
+        leaf->code = MDB_NOTFOUND;
+    } else if (root >= tree->page_count) {
+        leaf->code = MDB_CORRUPTED;
+    }
+}
+
+void lmdb_tree_leaves(
+    const struct lmdb_tree *tree, struct lmdb_leaf *leaves, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (leaves[i].code == MDB_SUCCESS) {
+            begin_at_root(tree, &leaves[i]);
+        }
     }
     for (unsigned level = 1; level < tree->root.depth; level++) {
-        if (at >= tree->page_count) {
-            return MDB_CORRUPTED;
+        for (size_t i = 0; i < count; i++) {
+            if (leaves[i].code == MDB_SUCCESS) {
+                go_down(tree, &leaves[i]);
+            }
         }
-        const struct page *page = lmdb_tree_page(tree, at);
-        if (!page_header_sane(page, at, PAGE_BRANCH)) {
-            return MDB_CORRUPTED;
-        }
-        at = page_child(page_node(page, find_child(page, number)));
     }
-    *leaf = at;
-    return at < tree->page_count ? MDB_SUCCESS : MDB_CORRUPTED;
 }
 
 /* ---- leaf pages ---- */

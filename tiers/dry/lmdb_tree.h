@@ -13,15 +13,23 @@ struct lmdb_tree {
     struct database root;
 };
 
+/* The leaf page where `number` is if it is anywhere. */
+struct lmdb_leaf {
+    uint64_t number, page;
+    int code;
+};
+
 /* All return LMDB's codes, MDB_CORRUPTED for what cannot be. Any thread. */
 
 /* The tree `name` as of the transaction, and good as long as that. */
 int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
     struct lmdb_tree *tree);
-/* The leaf page where `number` is if it is anywhere; branch pages are read in
- * the map, and were looked at when the file was opened. */
-int lmdb_tree_leaf(
-    const struct lmdb_tree *tree, uint64_t number, uint64_t *leaf);
+/* Finds the leaves of several numbers, those whose code is MDB_SUCCESS, and
+ * sets their pages and codes. Branch pages are read in the map, and were looked
+ * at when the file was opened. All go down a level before one goes down the
+ * next: the memory of one page comes while others are searched. */
+void lmdb_tree_leaves(
+    const struct lmdb_tree *tree, struct lmdb_leaf *leaves, size_t count);
 /* Its node on that page, whose bytes at `page` nobody needs to have looked at:
  * the value lies within the page, or is big. MDB_NOTFOUND: there is none. */
 int lmdb_tree_node(const struct page *page, uint64_t leaf, uint64_t number,

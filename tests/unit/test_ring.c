@@ -31,6 +31,16 @@ int io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
                : real(entries, ring, flags);
 }
 
+static int unlocked; /* errno of a process that may not lock memory, or 0 */
+
+int io_uring_register_buffers(
+    struct io_uring *ring, const struct iovec *buffers, unsigned count)
+{
+    __typeof__(&io_uring_register_buffers) real = NULL;
+    *(void **)(&real) = dlsym(RTLD_NEXT, "io_uring_register_buffers");
+    return unlocked != 0 ? -unlocked : real(ring, buffers, count);
+}
+
 ssize_t preadv(int fd, const struct iovec *parts, int count, off_t at)
 {
     __typeof__(&preadv) real = NULL;
@@ -171,6 +181,55 @@ static void test_interrupted(void **state)
     assert_in_range(reads_made, READS + 5, READS + 5 + 2);
 }
 
+enum { KNOWN_BYTES = 20000, KNOWN_READS = 60, KNOWN_SIZE = 400 };
+
+/* One after the other before, in and behind the memory that is registered, some
+ * across its ends; the last one comes short. */
+static void read_to_known_memory(struct ring *ring)
+{
+    enum { BYTES = KNOWN_READS * KNOWN_SIZE };
+    static unsigned char to[BYTES];
+    struct ring_read reads[KNOWN_READS];
+    struct iovec parts[KNOWN_READS];
+    int fd = make_file();
+    memset(to, 0, sizeof to);
+    ring_register(ring, to + 1900, KNOWN_BYTES);
+    for (size_t i = 0; i < KNOWN_READS; i++) {
+        parts[i] = (struct iovec){to + i * KNOWN_SIZE, KNOWN_SIZE};
+        reads[i] = (struct ring_read){
+            .fd = fd, .at = i * 1001, .parts = &parts[i], .count = 1};
+    }
+    reads[20].at = FILE_BYTES - 100;
+    ring_read_all(ring, reads, KNOWN_READS);
+    for (size_t i = 0; i < BYTES; i++) {
+        size_t read = i / KNOWN_SIZE, within = i % KNOWN_SIZE;
+        bool short_one = read == 20;
+        assert_int_equal(reads[read].error, short_one ? ENODATA : 0);
+        if (!short_one) {
+            assert_int_equal(to[i], byte_at(read * 1001 + within));
+        } else if (within < 100) {
+            assert_int_equal(to[i], byte_at(FILE_BYTES - 100 + within));
+        }
+    }
+    close(fd);
+}
+
+static void test_known_memory(void **state)
+{
+    static const int errors[] = {0, ENOMEM, EPERM, EOPNOTSUPP};
+    (void)state;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        struct ring *ring = ring_create();
+        if (ring == NULL) {
+            skip(); /* not allowed here */
+        }
+        unlocked = errors[i];
+        read_to_known_memory(ring);
+        unlocked = 0;
+        ring_destroy(ring);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_older_kernel),
         cmocka_unit_test(test_forbidden),
         cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_known_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -268,6 +268,15 @@ static int read_payloads(struct round *round)
 
 /* ---- the operations ---- */
 
+static void make_direct_pages(struct lmdb_reader *reader)
+{
+    size_t size = (size_t)PLAN_DIRECT_PAGES * LMDB_PAGE_BYTES;
+    reader->direct_pages = aligned_alloc(LMDB_PAGE_BYTES, size);
+    if (reader->direct_pages != NULL && reader->ring != NULL) {
+        ring_register(reader->ring, reader->direct_pages, size);
+    }
+}
+
 /* What comes past the page cache, and what stays in it. In a read transaction:
  * the file is not opened again meanwhile. */
 static void choose_way(struct round *round, struct lmdb_reader *reader)
@@ -280,8 +289,7 @@ static void choose_way(struct round *round, struct lmdb_reader *reader)
     store->direct_reads += direct ? round->count : 0;
     pthread_mutex_unlock(&store->lock);
     if (direct && reader->direct_pages == NULL) {
-        reader->direct_pages = aligned_alloc(
-            LMDB_PAGE_BYTES, (size_t)PLAN_DIRECT_PAGES * LMDB_PAGE_BYTES);
+        make_direct_pages(reader);
     }
     round->plan.pages = direct ? reader->direct_pages : NULL;
     round->rows_stay = fits || past;

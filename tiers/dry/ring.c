@@ -8,6 +8,7 @@ enum { ENTRIES = 128 };
 
 struct ring {
     struct io_uring uring;
+    struct iovec known; /* memory registered with the kernel, or empty */
 };
 
 struct ring *ring_create(void)
@@ -31,6 +32,15 @@ void ring_destroy(struct ring *ring)
     if (ring != NULL) {
         io_uring_queue_exit(&ring->uring);
         free(ring);
+    }
+}
+
+void ring_register(struct ring *ring, void *memory, size_t size)
+{
+    struct iovec known = {memory, size};
+    check(ring->known.iov_len == 0);
+    if (io_uring_register_buffers(&ring->uring, &known, 1) == 0) {
+        ring->known = known;
     }
 }
 
@@ -82,17 +92,35 @@ static unsigned reap(struct io_uring *uring)
     return count;
 }
 
+static bool is_known(const struct ring *ring, const struct iovec *part)
+{
+    uintptr_t at = (uintptr_t)part->iov_base;
+    uintptr_t known = (uintptr_t)ring->known.iov_base;
+    return at >= known && at + part->iov_len <= known + ring->known.iov_len;
+}
+
+static void prepare(struct ring *ring, struct ring_read *read)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    check(sqe != NULL);
+    if (read->count == 1 && is_known(ring, read->parts)) {
+        io_uring_prep_read_fixed(sqe, read->fd, read->parts->iov_base,
+            (unsigned)read->parts->iov_len, read->at, 0);
+    } else {
+        io_uring_prep_readv(
+            sqe, read->fd, read->parts, (unsigned)read->count, read->at);
+    }
+    io_uring_sqe_set_data(sqe, read);
+}
+
 /* Submits up to ENTRIES reads and waits for all of them: the kernel writes to
  * their memory until then. */
 static void read_some(
-    struct io_uring *uring, struct ring_read *reads, unsigned count)
+    struct ring *ring, struct ring_read *reads, unsigned count)
 {
+    struct io_uring *uring = &ring->uring;
     for (unsigned i = 0; i < count; i++) {
-        struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
-        check(sqe != NULL);
-        io_uring_prep_readv(sqe, reads[i].fd, reads[i].parts,
-            (unsigned)reads[i].count, reads[i].at);
-        io_uring_sqe_set_data(sqe, &reads[i]);
+        prepare(ring, &reads[i]);
     }
     while (count > 0) {
         int rc = io_uring_submit_and_wait(uring, count);
@@ -108,7 +136,7 @@ void ring_read_all(struct ring *ring, struct ring_read *reads, size_t count)
     size_t step = ENTRIES;
     for (size_t i = 0; ring != NULL && count > 1 && i < count; i += step) {
         step = count - i < ENTRIES ? count - i : ENTRIES;
-        read_some(&ring->uring, reads + i, (unsigned)step);
+        read_some(ring, reads + i, (unsigned)step);
     }
     /* Those that failed, came short, or were not asked for. */
     for (size_t i = 0; i < count; i++) {

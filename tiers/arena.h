@@ -7,8 +7,8 @@
  *
  * Size classes are 8 bytes apart up to 128 and 1/16 of a power of two above,
  * so that rounding wastes 6 % at most. Larger than a slab (very long keys): a
- * run of slabs. A slab whose last slot is freed gives its memory back. One
- * thread. */
+ * run of slabs. A slab whose last slot is freed gives its memory back, but for
+ * a few that stay warm. One thread. */
 #ifndef LARDER_TIERS_ARENA_H
 #define LARDER_TIERS_ARENA_H
 
@@ -62,7 +62,7 @@ bool arena_drain_fits(const struct arena *arena);
 void arena_drain_end(struct arena *arena);
 
 /* Slabs without a slot in use keep some memory for what comes next, of any
- * class. Gives `bytes` of it back, or all there is. */
+ * class. Gives at least `bytes` of it back, or all there is. */
 void arena_cool(struct arena *arena, size_t bytes);
 
 /* What a slot of that size takes. */

@@ -282,6 +282,7 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     bool dropping = engine->dropping && sink_committed(engine, deadline_us);
     bool reclaiming = reclaim_turn(engine, deadline_us);
     bool sinking = sink_turn(engine, deadline_us) && memory_is_wanted(engine);
+    bool cooling = memory_cool(engine);
     checkpoint_turn(engine, deadline_us);
     log_turn(engine);
     bool warming = warm_turn(engine, deadline_us);
@@ -291,8 +292,8 @@ bool engine_turn(struct engine *engine, int64_t now_ms)
     bool saving = engine->checkpoint.running &&
                   engine->checkpoint.sequence == 0 && log_has_room(engine);
     return engine->expiring || clearing || dropping || reclaiming || sinking ||
-           saving || trimming || warming || engine->log.group.gathers ||
-           engine_namespaces_settling(engine);
+           cooling || saving || trimming || warming ||
+           engine->log.group.gathers || engine_namespaces_settling(engine);
 }
 
 bool engine_cron(struct engine *engine, int64_t now_ms)
@@ -302,6 +303,7 @@ bool engine_cron(struct engine *engine, int64_t now_ms)
     engine->expiring = expire_turn(engine, deadline_us);
     memory_cron(engine);
     sink_turn(engine, deadline_us);
+    memory_cool(engine);
     if (engine->log.store != NULL) {
         engine->log.ops->stats(engine->log.store, &engine->log.stats);
     }

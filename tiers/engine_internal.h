@@ -146,7 +146,7 @@ struct engine {
     struct warm warm;
     struct waiter_list room_waiters, sync_waiters, commit_waiters;
     bool dropping, expiring;  /* sink_committed, expire_turn have more to do */
-    uint64_t room_stuck_us;   /* since when no room can be made; 0: it can */
+    uint64_t room_stuck_us;   /* since when none can be made; 0: it can */
     size_t room_wanted_bytes; /* the most that was not admitted; or 0 */
     struct engine_stats counters;
     size_t index_bytes;
@@ -461,12 +461,15 @@ bool compact_slab(struct engine *engine);
 bool memory_pressing(const struct engine *engine);
 /* Is it free slots between the entries, rather than the entries? */
 bool memory_scattered(const struct engine *engine);
-/* Memory that is kept for what comes next goes back when that is too much. */
-void memory_cool(struct engine *engine);
+/* What is kept for the next values goes back when more than maxmemory is used.
+ * True: there is more of it. */
+bool memory_cool(struct engine *engine);
 /* More than is allowed? */
 bool memory_is_over(const struct engine *engine);
 /* Or does somebody wait? Then what can sink does so at once. */
 bool memory_is_wanted(const struct engine *engine);
+/* Or will somebody wait soon, because nearly so much is taken? */
+bool memory_is_short(const struct engine *engine);
 size_t memory_used(const struct engine *engine);
 /* Room for so much more, without anything having to sink for it? */
 bool memory_has_spare(const struct engine *engine, size_t bytes);

@@ -20,6 +20,8 @@
  * 142 ms with the share alone, 132,000 to 145,000 and 59 to 76 with this. */
 #define ROOM_BYTES ((size_t)1024 * 1024)
 #define ROOM_256THS 250
+/* Slabs that nothing is in give so much back at once: each is a system call. */
+#define COOL_MAX_BYTES ((size_t)4 * 1024 * 1024)
 /* When nothing can sink any more, waiting writers are refused after this:
  * until then the allocator may still give freed memory back. */
 #define ROOM_WAIT_US UINT64_C(3000000)
@@ -50,7 +52,8 @@ static size_t share(const struct engine *engine, unsigned part_256ths)
 static bool arena_beyond(const struct engine *engine, unsigned part_256ths)
 {
     const struct arena *arena = &engine->arena;
-    return arena->committed_bytes > arena->reserved_bytes / 256 * part_256ths;
+    return arena->committed_bytes - arena_warm_bytes(arena) >
+           arena->reserved_bytes / 256 * part_256ths;
 }
 
 static size_t room_below(const struct engine *engine)
@@ -68,8 +71,8 @@ static size_t memory_filled(const struct engine *engine)
 }
 
 /* What memory_used would be without slabs that nothing is in: writers get
- * those first. Counted as used, all writers waited for so much more to be
- * written to disk, a 64th of all. */
+ * those first. If they counted, writers that wait would do so until a 64th of
+ * all more is on disk. */
 static size_t memory_occupied(const struct engine *engine)
 {
     return memory_used(engine) - arena_warm_bytes(&engine->arena);
@@ -82,13 +85,14 @@ bool memory_scattered(const struct engine *engine)
                arena_beyond(engine, HIGH_256THS));
 }
 
-void memory_cool(struct engine *engine)
+bool memory_cool(struct engine *engine)
 {
     size_t used = memory_used(engine);
     size_t limit = engine->options.maxmemory_bytes;
-    if (used > limit) {
-        arena_cool(&engine->arena, used - limit);
-    }
+    size_t excess = used > limit ? used - limit : 0;
+    arena_cool(
+        &engine->arena, excess < COOL_MAX_BYTES ? excess : COOL_MAX_BYTES);
+    return excess > COOL_MAX_BYTES && arena_warm_bytes(&engine->arena) > 0;
 }
 
 /* Is there no room for what asked for it? That may be more than sinking keeps
@@ -115,6 +119,12 @@ bool memory_is_wanted(const struct engine *engine)
 {
     return memory_is_over(engine) || engine->room_waiters.first != NULL ||
            is_asked_for_room(engine);
+}
+
+bool memory_is_short(const struct engine *engine)
+{
+    return memory_occupied(engine) > share(engine, ROOM_256THS) ||
+           memory_is_wanted(engine);
 }
 
 /* So much of maxmemory may be on its way up at once, beyond what the commands
@@ -195,31 +205,44 @@ static bool can_make_room(const struct engine *engine)
     return memory_can_sink(engine) || !log_idle(engine);
 }
 
-void memory_turn(struct engine *engine)
+/* Has there been nothing for so long that could make room? Counted from when
+ * somebody first had to wait, not from when he asked again. */
+static bool is_stuck(struct engine *engine)
 {
-    struct waiter_list *list = &engine->room_waiters;
-    if (list->first == NULL) {
-        engine->room_stuck_us = 0;
-        engine->room_wanted_bytes = 0;
-        return;
-    }
-    const struct log *log = &engine->log;
-    if (log->refuses) {
-        waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
-    }
-    /* All of them: each asks again, and waits again if others used it up. */
-    if (memory_occupied(engine) < room_below(engine) &&
-        !namespaces_wait_for_disk(engine)) {
-        engine->room_wanted_bytes = 0;
-        waiters_run(list, UINT64_MAX, DRY_OK);
-        engine->room_stuck_us = 0;
+    bool waits = engine->room_waiters.first != NULL;
+    if (engine->room_stuck_us == 0 && !waits) {
+        return false;
     }
     if (can_make_room(engine)) {
         engine->room_stuck_us = 0;
     } else if (engine->room_stuck_us == 0) {
         engine->room_stuck_us = engine_mono_us();
-    } else if (engine_mono_us() > engine->room_stuck_us + ROOM_WAIT_US) {
+    }
+    return engine->room_stuck_us != 0 &&
+           engine_mono_us() > engine->room_stuck_us + ROOM_WAIT_US;
+}
+
+void memory_turn(struct engine *engine)
+{
+    struct waiter_list *list = &engine->room_waiters;
+    const struct log *log = &engine->log;
+    bool stuck = is_stuck(engine);
+    if (list->first == NULL) {
+        engine->room_wanted_bytes = 0;
+        return;
+    }
+    if (log->refuses) {
+        waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
+    }
+    if (stuck) {
         waiters_run(list, UINT64_MAX, DRY_FULL);
+    }
+    /* All of them: each asks again, and waits again if others used it up, or
+     * if it wants more than that. */
+    if (memory_occupied(engine) < room_below(engine) &&
+        !namespaces_wait_for_disk(engine)) {
+        engine->room_wanted_bytes = 0;
+        waiters_run(list, UINT64_MAX, DRY_OK);
     }
 }
 
@@ -248,7 +271,7 @@ enum engine_admission engine_admit(
         return ENGINE_ADMIT;
     }
     /* What only the allocator holds back is given back soon. */
-    size_t held = memory_used(engine) - engine->overhead_bytes;
+    size_t held = memory_occupied(engine) - engine->overhead_bytes;
     if (engine->log.store == NULL ||
         (!can_make_room(engine) && held + size_bytes > limit)) {
         return ENGINE_REFUSE_OOM;

@@ -19,7 +19,7 @@ struct shelf {
     uint8_t eviction; /* enum namespace_eviction */
     bool links_dry;   /* dry entries are in a list too */
     bool renewed;     /* another one has taken its place */
-    uint8_t refills;  /* of cold, while that holds less than it should */
+    uint8_t refills;  /* counts what cold is refilled with: sink_turn.c */
     struct lru hot;
     uint64_t hits[3]; /* by tier; a namespace counts those of its shelves */
     struct lru cold, dry;

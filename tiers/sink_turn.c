@@ -9,8 +9,8 @@
 
 /* Hot keeps at most this many 16ths of the bytes in RAM. */
 #define HOT_SHARE_16THS 12
-/* While there is less in cold, one goes to disk for so many that refill it: it
- * fills up, and who waits for room does not wait for all of that. */
+/* While there is less in cold and RAM is short, one goes to disk for so many
+ * that refill it: it fills up, and nobody waits for all of that. */
 #define REFILLS 3
 /* A hot entry that has not been used for so many times as long as the coldest
  * cold one goes first, and past cold: who was written or read long ago would
@@ -201,13 +201,14 @@ static uint32_t forgotten(struct shelf *shelf)
     const struct entry *coldest = arena_at(&engine->arena, cold);
     uint32_t patience =
         HOT_PATIENCE * (access_idle(engine->now_ms, coldest->access) + 1);
-    return access_idle(engine->now_ms, entry->access) > patience &&
+    return (entry->bits & ENTRY_PINNED) == 0 &&
+                   access_idle(engine->now_ms, entry->access) > patience &&
                    tier_below(shelf, entry, TIER_COLD) == TIER_DRY
-               ? shelf_victim(shelf, TIER_HOT)
+               ? hot
                : 0;
 }
 
-/* One from RAM to disk. */
+/* The one that leaves RAM next. */
 static bool sink_coldest(struct shelf *shelf)
 {
     uint32_t ref = forgotten(shelf);
@@ -217,8 +218,12 @@ static bool sink_coldest(struct shelf *shelf)
 /* Is it time for one to go to disk while cold is refilled? */
 static bool writes_beside(struct shelf *shelf)
 {
-    return TIERS_HAS(shelf->namespace->policy.tiers, TIER_DRY) &&
-           ++shelf->refills % REFILLS == 0;
+    const struct engine *engine = shelf->space->engine;
+    uint32_t ref = shelf_peek(shelf, TIER_COLD);
+    return ref != 0 && ++shelf->refills % REFILLS == 0 &&
+           memory_is_short(engine) &&
+           tier_below(shelf, arena_at(&engine->arena, ref), TIER_COLD) ==
+               TIER_DRY;
 }
 
 static bool sink_one(struct engine *engine)
@@ -305,8 +310,7 @@ static bool sink_newest_clean(struct engine *engine)
     return false;
 }
 
-/* True: the time is over, and there is more. */
-static bool sink_some(struct engine *engine, uint64_t deadline_us)
+bool sink_turn(struct engine *engine, uint64_t deadline_us)
 {
     unsigned steps = 0;
     while (memory_pressing(engine)) {
@@ -323,13 +327,6 @@ static bool sink_some(struct engine *engine, uint64_t deadline_us)
         }
     }
     return false;
-}
-
-bool sink_turn(struct engine *engine, uint64_t deadline_us)
-{
-    bool more = sink_some(engine, deadline_us);
-    memory_cool(engine);
-    return more;
 }
 
 /* False: the time is over, and there is more. */

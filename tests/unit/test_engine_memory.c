@@ -277,6 +277,40 @@ static void cold_is_refilled_while_it_sinks(void **state)
     world_finish(&world);
 }
 
+/* Too small for the disk, but packed all of them fit: none goes while cold
+ * still has to be filled. */
+static void what_never_goes_to_disk_is_packed_first(void **state)
+{
+    enum { COUNT = MAXMEMORY_BYTES / 1000 * 12 / 10 };
+    struct world world;
+    char value[1000];
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    world_namespace(&world, "",
+        "dry-threshold 2kb compression lz4 compression-min-size 100");
+    engine_set_maxmemory(world.engine, MAXMEMORY_BYTES);
+    memset(value, 'v', sizeof value);
+    for (unsigned key = 0; key < COUNT; key++) {
+        char name[24];
+        snprintf(name, sizeof name, "k%u", key);
+        enum engine_admission admission;
+        while ((admission = engine_admit(
+                    world.engine, sizeof value, world.now_ms)) == ENGINE_PARK) {
+            world_settle(&world);
+        }
+        assert_int_equal(admission, ENGINE_ADMIT);
+        db_set_string(world_db(&world, 0), text(name),
+            bytes_of(value, sizeof value), DB_NO_EXPIRY, world.now_ms);
+        if (key % 500 == 0) {
+            world_round(&world);
+        }
+    }
+    world_settle(&world);
+    assert_int_equal(db_size(world_db(&world, 0)), COUNT);
+    assert_true(world.engine->counters.demoted_hot_cold > 0);
+    world_finish(&world);
+}
+
 /* A round's time is worth little to a sanitized program. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { ROOM_ROUNDS = 2000 };
@@ -323,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_large_value_is_given_room),
         cmocka_unit_test(kept_slabs_are_room),
         cmocka_unit_test(cold_is_refilled_while_it_sinks),
+        cmocka_unit_test(what_never_goes_to_disk_is_packed_first),
         cmocka_unit_test(what_is_forgotten_leaves_before_what_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

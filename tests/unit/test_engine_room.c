@@ -1,4 +1,6 @@
 /* The engine over a log that is full of dead records, or larger than memory. */
+#include <unistd.h>
+
 #include "tests/unit/engine_fixture.h"
 #include "tiers/collection.h"
 #include "tiers/values/list.h"
@@ -238,6 +240,39 @@ static void spare_batches_stay_below_the_limit(void **state)
     world_finish(&world);
 }
 
+/* The allocator, say, holds memory that it may give back. It does not, and all
+ * else is on disk: who waits is told so in the end. */
+static void who_waits_in_vain_is_told(void **state)
+{
+    enum { ROUNDS = 2000 };
+    struct world world;
+    size_t limit = (size_t)100 << 20, wanted = (size_t)40 << 20;
+    (void)state;
+    world_init(&world, ENGINE_CHECKPOINTS);
+    struct engine *engine = world.engine;
+    world_save(&world);
+    assert_true(log_idle(engine));
+    engine_set_maxmemory(engine, limit);
+    engine->overhead_bytes = (size_t)65 << 20;
+    enum dry_result result = DRY_OK;
+    unsigned rounds = 0;
+    while (result == DRY_OK) {
+        assert_true(rounds++ < ROUNDS);
+        struct answer answer = answer_new();
+        assert_int_equal(
+            engine_admit(engine, wanted, world.now_ms), ENGINE_PARK);
+        engine_wait_room(engine, &answer.waiter);
+        while (answer.calls == 0) {
+            world_round(&world);
+            usleep(5000);
+        }
+        result = answer.result;
+    }
+    assert_int_equal(result, DRY_FULL);
+    assert_int_equal(engine_admit(engine, 1000, world.now_ms), ENGINE_ADMIT);
+    world_finish(&world);
+}
+
 /* Writes one key of the namespace once it may; how often it had to wait. */
 static unsigned write_when_admitted(struct world *world, unsigned number)
 {
@@ -332,6 +367,7 @@ int main(void)
         cmocka_unit_test(restart_counts_the_log_alike),
         cmocka_unit_test(ten_times_more_than_memory),
         cmocka_unit_test(spare_batches_stay_below_the_limit),
+        cmocka_unit_test(who_waits_in_vain_is_told),
         cmocka_unit_test(writers_wait_when_their_namespace_piles_up),
         cmocka_unit_test(who_is_under_way_waits_for_a_slow_disk),
     };

@@ -30,8 +30,9 @@ struct lmdb_reader {
 /* One record of a round. */
 struct item {
     struct dry_read *read;
-    int code;                /* LMDB's or the system's */
-    const struct page *page; /* that page's bytes: in the map, or read */
+    int code; /* LMDB's or the system's */
+    const struct page
+        *page; /* the bytes of its row's leaf: in the map, or read */
     bool in_map;
     struct row row;
 };

@@ -19,15 +19,15 @@ struct lmdb_leaf {
     int code;
 };
 
-/* All return LMDB's codes, MDB_CORRUPTED for what cannot be. Any thread. */
+/* All codes are LMDB's, MDB_CORRUPTED for what cannot be. Any thread. */
 
 /* The tree `name` as of the transaction, and good as long as that. */
 int lmdb_tree_open(const struct lmdb *store, MDB_txn *txn, const char *name,
     struct lmdb_tree *tree);
-/* Finds the leaves of several numbers, those whose code is MDB_SUCCESS, and
- * sets their pages and codes. Branch pages are read in the map, and were looked
- * at when the file was opened. All go down a level before one goes down the
- * next: the memory of one page comes while others are searched. */
+/* Finds the leaves of several numbers and sets their pages and codes; one whose
+ * code is not MDB_SUCCESS is left alone. Branch pages are read in the map, and
+ * were looked at when the file was opened. All go down a level before one goes
+ * down the next: the memory of one page comes while others are searched. */
 void lmdb_tree_leaves(
     const struct lmdb_tree *tree, struct lmdb_leaf *leaves, size_t count);
 /* Its node on that page, whose bytes at `page` nobody needs to have looked at:
@@ -41,7 +41,7 @@ static inline uint64_t lmdb_node_number(const struct node *node)
     return lmdb_number(lmdb_val(node->data, node->key_size));
 }
 
-/* What lmdb_tree_node looks at first: the page's ends. */
+/* What is looked at first on a leaf, and on a branch page: its ends. */
 static inline void lmdb_tree_prefetch(const struct page *page)
 {
     const char *bytes = (const char *)page;

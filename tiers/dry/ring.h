@@ -25,8 +25,9 @@ struct ring_read {
 struct ring *ring_create(void);
 void ring_destroy(struct ring *ring);
 /* Tells the kernel once of memory that is read to again and again, so that it
- * need not look for it at each read. It is the caller's, and lives longer than
- * the ring. Once a ring; one that may not lock so much memory does without. */
+ * need not look for it at each read. It is the caller's and must outlive the
+ * ring. Once a ring, by its thread; where so much memory may not be locked, it
+ * does without. */
 void ring_register(struct ring *ring, void *memory, size_t size);
 /* Returns when all are done. `ring` may be NULL. */
 void ring_read_all(struct ring *ring, struct ring_read *reads, size_t count);

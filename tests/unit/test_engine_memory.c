@@ -31,25 +31,30 @@ static struct bytes value_of(uint64_t key, const struct sizes *sizes, char *out)
     return bytes_of(out, size);
 }
 
+/* A key's name, to `out` of 24 bytes, and a NUL behind it. */
+static struct bytes name_of(uint64_t key, char *out)
+{
+    int size = snprintf(out, 24, "k%llu", (unsigned long long)key);
+    return bytes_of(out, (size_t)size);
+}
+
 static void write_one(
     struct world *world, uint64_t key, const struct sizes *sizes)
 {
     char name[24], value[8192];
-    snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
     while (engine_admit(world->engine, sizes->most, world->now_ms) !=
            ENGINE_ADMIT) {
         world_settle(world);
     }
-    db_set_string(world_db(world, 0), text(name), value_of(key, sizes, value),
-        DB_NO_EXPIRY, world->now_ms);
+    db_set_string(world_db(world, 0), name_of(key, name),
+        value_of(key, sizes, value), DB_NO_EXPIRY, world->now_ms);
 }
 
 static void read_one(
     struct world *world, uint64_t key, const struct sizes *sizes)
 {
     char name[24], value[8192];
-    snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
-    expect_bytes(world, 0, text(name), value_of(key, sizes, value));
+    expect_bytes(world, 0, name_of(key, name), value_of(key, sizes, value));
 }
 
 /* Bytes in RAM that are values, and how many there is room for. */
@@ -183,7 +188,7 @@ static void a_little_sinks_at_once_when_asked(void **state)
 static enum tier tier_of_key(struct world *world, uint64_t key)
 {
     char name[24];
-    snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
+    name_of(key, name);
     return tier_of(world, 0, name);
 }
 
@@ -234,8 +239,7 @@ static void kept_slabs_are_room(void **state)
     }
     for (uint64_t key = 0; key < 3000; key++) {
         char name[24];
-        snprintf(name, sizeof name, "k%llu", (unsigned long long)key);
-        db_delete(world_db(&world, 0), text(name), world.now_ms);
+        db_delete(world_db(&world, 0), name_of(key, name), world.now_ms);
     }
     world_settle(&world);
     size_t kept = arena_warm_bytes(&engine->arena);
@@ -292,14 +296,13 @@ static void what_never_goes_to_disk_is_packed_first(void **state)
     memset(value, 'v', sizeof value);
     for (unsigned key = 0; key < COUNT; key++) {
         char name[24];
-        snprintf(name, sizeof name, "k%u", key);
         enum engine_admission admission;
         while ((admission = engine_admit(
                     world.engine, sizeof value, world.now_ms)) == ENGINE_PARK) {
             world_settle(&world);
         }
         assert_int_equal(admission, ENGINE_ADMIT);
-        db_set_string(world_db(&world, 0), text(name),
+        db_set_string(world_db(&world, 0), name_of(key, name),
             bytes_of(value, sizeof value), DB_NO_EXPIRY, world.now_ms);
         if (key % 500 == 0) {
             world_round(&world);

@@ -214,7 +214,7 @@ void conn_write_soon(struct conn *conn);
 void conn_write_queued(struct conn *conn);
 /* Drops the queue; only when nothing is being written. */
 void conn_free_output(struct conn *conn);
-/* Writes for all of server->flush_list. */
+/* Writes for those in server->flush_list, for some 30 ms at most. */
 void conn_flush_list(struct server *server);
 /* A connection with more output than this queued is not read from: whoever
  * does not read gets no more answers. */

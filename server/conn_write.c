@@ -21,6 +21,11 @@
 #define WRITE_BUFFERS 64
 /* Answers of a round kept before they are written after all. */
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
+/* When so much has been written in a turn of the loop, large values, which
+ * need no copy to wait, are written in rounds of so long: six hundred replies
+ * of a megabyte at once held up everybody else for a second. */
+#define TURN_WRITE_BYTES ((size_t)4 * 1024 * 1024)
+#define FLUSH_ROUND_US 30000
 
 struct writer {
     uv_write_t request;
@@ -254,6 +259,7 @@ static size_t write_now(struct conn *conn, uv_buf_t *buffers, unsigned count)
         }
         return 0;
     }
+    conn->server->turn_written_bytes += (size_t)wrote;
     conn->server->stats.net_output_bytes += (size_t)wrote;
     conn->server->stats.writes_processed++;
     return (size_t)wrote;
@@ -321,15 +327,21 @@ void conn_flush(struct conn *conn)
     conn_send_answers(server);
     size_t start = server->reply_start;
     size_t size = reply_pending_bytes(reply) - start;
+    bool later = reply->splice_count > 0 &&
+                 server->turn_written_bytes > TURN_WRITE_BYTES;
     if (size > 0 && (conn->flags & CONN_CLOSING) == 0) {
         size_t wrote = 0;
-        if (conn->output_first == NULL &&
+        if (!later && conn->output_first == NULL &&
             (conn->flags & CONN_OUTPUT_HELD) == 0) {
             wrote = write_reply(conn, reply, start);
         }
         if (wrote < size && (conn->flags & CONN_CLOSING) == 0) {
             held_queue(conn, reply, start + wrote);
-            after_queueing(conn);
+            if (later) {
+                conn_write_soon(conn);
+            } else {
+                after_queueing(conn);
+            }
         }
     }
     server->unsynced_count = 0;
@@ -542,9 +554,11 @@ void conn_send_served(struct conn *conn, struct reply *reply)
     reply_clear(reply);
 }
 
+/* Whoever is left has its turn in the next round of the loop. */
 void conn_flush_list(struct server *server)
 {
-    while (server->flush_list != NULL) {
+    uint64_t end_us = server_mono_us() + FLUSH_ROUND_US;
+    while (server->flush_list != NULL && server_mono_us() <= end_us) {
         struct conn *conn = server->flush_list;
         DL_DELETE2(server->flush_list, conn, flush_prev, flush_next);
         conn->flags &= ~(uint32_t)CONN_FLUSH_QUEUED;

@@ -124,6 +124,7 @@ static void on_turn(uv_check_t *handle)
     struct server *server = handle->data;
     bool more = false;
     server->last_reader_id = 0;
+    server->turn_written_bytes = 0;
     if (server->shutting_down) {
         return;
     }
@@ -158,8 +159,9 @@ static void on_turn(uv_check_t *handle)
     }
     tracking_broadcast(server);
     conn_flush_list(server);
-    server_keep_turning(
-        server, more || server->ready != NULL || server->input_seen);
+    server_keep_turning(server, more || server->ready != NULL ||
+                                    server->flush_list != NULL ||
+                                    server->input_seen);
 }
 
 static void on_engine_wake(void *context)

@@ -110,6 +110,7 @@ struct server {
     char *read_buffer;       /* READ_BUFFER_BYTES, never zeroed */
     uint64_t last_reader_id; /* and how much it had in this turn: */
     size_t last_reader_bytes;
+    size_t turn_written_bytes;  /* to all, in this turn of the loop */
     size_t queued_output_bytes; /* sum over all connections */
     size_t queued_blob_bytes; /* of these, in blobs: a value that waits in many
                                  queues is in memory once */

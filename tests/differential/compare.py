@@ -1,10 +1,31 @@
 """Replies that may differ, and how far. Each function gets the command and
-both raw replies, which are known to differ, and says whether that is fine.
-Replies of commands not listed here must be the same bytes."""
+both raw replies, which are known to differ, and says whether that is fine; one
+that compares times gets the tolerance, too. Replies of commands not listed here
+must be the same bytes."""
 
-# Between the moments the two servers read the clock for the same command.
+import time
+
 CLOCK_TOLERANCE_MS = 2000
 SHARED_INTEGER = b":2147483647\r\n"
+
+
+class Lag:
+    """Between the moments the servers read the clock for the same command, on
+    a machine that may stand still: once for what set a time, once for what
+    shows it."""
+
+    def __init__(self):
+        self.longest_s = 0
+        self.begin_s = time.monotonic()
+
+    def begin(self):
+        """Servers are about to be sent the same commands."""
+        self.tolerance_ms()
+        self.begin_s = time.monotonic()
+
+    def tolerance_ms(self):
+        self.longest_s = max(self.longest_s, time.monotonic() - self.begin_s)
+        return max(CLOCK_TOLERANCE_MS, round(2000 * self.longest_s))
 
 
 def parse(reply, at=0):
@@ -34,12 +55,14 @@ def value(reply):
     return parse(reply)[0]
 
 
-def integers_within(tolerance):
-    def compare(_, ours, theirs):
-        a, b = value(ours), value(theirs)
-        return (isinstance(a, int) and isinstance(b, int)
-                and a > 0 and b > 0 and abs(a - b) <= tolerance)
-    return compare
+def milliseconds(_, ours, theirs, tolerance_ms):
+    a, b = value(ours), value(theirs)
+    return near(a, b, tolerance_ms) and a > 0 and b > 0
+
+
+def seconds(_, ours, theirs, tolerance_ms):
+    a, b = value(ours), value(theirs)
+    return near(a, b, tolerance_ms // 1000) and a > 0 and b > 0
 
 
 def same_set(_, ours, theirs):
@@ -116,7 +139,7 @@ def some_key(_, ours, theirs):
     return ours[:1] == theirs[:1] == b"$"
 
 
-def object_(args, ours, theirs):
+def object_(args, ours, theirs, tolerance_ms):
     word = args[1].upper() if len(args) > 1 else b""
     if word == b"HELP":
         return ours.startswith(b"*") and theirs.startswith(b"*")
@@ -130,52 +153,53 @@ def object_(args, ours, theirs):
         # Small integers are shared in Redis, and touched by no key's use.
         a, b = value(ours), value(theirs)
         return (isinstance(a, int) and isinstance(b, int)
-                and 0 <= a <= b + CLOCK_TOLERANCE_MS // 1000)
+                and 0 <= a <= b + tolerance_ms // 1000)
     return False
 
 
-def near(a, b, tolerance=CLOCK_TOLERANCE_MS):
+def near(a, b, tolerance):
     return (isinstance(a, int) and isinstance(b, int)
             and abs(a - b) <= tolerance)
 
 
-def xpending(_, ours, theirs):
+def xpending(_, ours, theirs, tolerance_ms):
     """Only how long entries have been idle may differ."""
     a, b = value(ours), value(theirs)
     return (isinstance(a, list) and isinstance(b, list) and len(a) == len(b)
             and all(isinstance(x, list) and isinstance(y, list)
                     and len(x) == len(y) == 4
-                    and x[:2] + x[3:] == y[:2] + y[3:] and near(x[2], y[2])
+                    and x[:2] + x[3:] == y[:2] + y[3:]
+                    and near(x[2], y[2], tolerance_ms)
                     for x, y in zip(a, b)))
 
 
-def same_but_time(a, b, time_at):
+def same_but_time(a, b, time_at, tolerance_ms):
     """Lists of pending entries, each with a time at that place."""
     return len(a) == len(b) and all(
         len(x) == len(y)
         and x[:time_at] + x[time_at + 1:] == y[:time_at] + y[time_at + 1:]
-        and near(x[time_at], y[time_at])
+        and near(x[time_at], y[time_at], tolerance_ms)
         for x, y in zip(a, b))
 
 
-def same_described(a, b):
+def same_described(a, b, tolerance_ms):
     """What XINFO says of a stream, a group or a consumer, or a list of them:
     names and values alternately."""
     if not (isinstance(a, list) and isinstance(b, list) and len(a) == len(b)):
         return False
     if a and isinstance(a[0], list):
-        return all(map(same_described, a, b))
+        return all(same_described(x, y, tolerance_ms) for x, y in zip(a, b))
     for name, x, other, y in zip(a[::2], a[1::2], b[::2], b[1::2]):
         if name != other:
             return False
         if name in (b"radix-tree-keys", b"radix-tree-nodes"):
             same_value = isinstance(x, int) and x >= 0  # larder has no such
         elif name in (b"idle", b"seen-time"):
-            same_value = near(x, y)
+            same_value = near(x, y, tolerance_ms)
         elif name == b"pending" and isinstance(x, list):
-            same_value = same_but_time(x, y, -2)
+            same_value = same_but_time(x, y, -2, tolerance_ms)
         elif name in (b"consumers", b"groups") and isinstance(x, list):
-            same_value = same_described(x, y)
+            same_value = same_described(x, y, tolerance_ms)
         else:
             same_value = x == y
         if not same_value:
@@ -183,8 +207,8 @@ def same_described(a, b):
     return True
 
 
-def xinfo(_, ours, theirs):
-    return same_described(value(ours), value(theirs))
+def xinfo(_, ours, theirs, tolerance_ms):
+    return same_described(value(ours), value(theirs), tolerance_ms)
 
 
 def sort_of_texts(words, a, b):
@@ -230,12 +254,6 @@ RULES = {
     b"GEORADIUSBYMEMBER_RO": geo_search,
     b"SORT": sort,
     b"SORT_RO": sort,
-    b"XPENDING": xpending,
-    b"XINFO": xinfo,
-    b"TTL": integers_within(CLOCK_TOLERANCE_MS // 1000),
-    b"PTTL": integers_within(CLOCK_TOLERANCE_MS),
-    b"EXPIRETIME": integers_within(CLOCK_TOLERANCE_MS // 1000),
-    b"PEXPIRETIME": integers_within(CLOCK_TOLERANCE_MS),
     b"KEYS": same_set,
     b"HKEYS": same_set,
     b"HVALS": same_bag,
@@ -253,8 +271,18 @@ RULES = {
     b"ZRANDMEMBER": random_sample,
     b"SCAN": scan_page,
     b"RANDOMKEY": some_key,
-    b"OBJECT": object_,
     b"LPOS": lpos,
+}
+
+
+CLOCK_RULES = {
+    b"XPENDING": xpending,
+    b"XINFO": xinfo,
+    b"TTL": seconds,
+    b"PTTL": milliseconds,
+    b"EXPIRETIME": seconds,
+    b"PEXPIRETIME": milliseconds,
+    b"OBJECT": object_,
 }
 
 
@@ -263,11 +291,13 @@ def without_minus_zero(reply):
         b",-0\r\n", b",0\r\n")
 
 
-def same(args, ours, theirs):
+def same(args, ours, theirs, lag):
     if ours == theirs:
         return True
     if args[0][:1].upper() == b"Z" and (
             without_minus_zero(ours) == without_minus_zero(theirs)):
         return True  # a score, which is kept as zero; in Redis' small sets, too
-    rule = RULES.get(args[0].upper())
-    return rule is not None and rule(args, ours, theirs)
+    name = args[0].upper()
+    if name in CLOCK_RULES:
+        return CLOCK_RULES[name](args, ours, theirs, lag.tolerance_ms())
+    return name in RULES and RULES[name](args, ours, theirs)

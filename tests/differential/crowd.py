@@ -240,6 +240,7 @@ class Player:
     def __init__(self, larder, oracle):
         self.servers = larder, oracle
         self.commands, self.moved, self.slept, self.executed = 0, 0, 0, 0
+        self.lag = None
 
     def play(self, program, _=None):
         """The first Difference, or None."""
@@ -260,6 +261,7 @@ class Player:
 
     def play_with(self, program, ours, theirs):
         asleep, queued = {}, [None] * PEOPLE
+        self.lag = compare.Lag()
         for index, (who, words) in enumerate(program):
             if who == "pause":
                 self.pause(words, ours, theirs)
@@ -275,6 +277,7 @@ class Player:
             self.commands += 1
             name = words[0].upper()
             replies = []
+            self.lag.begin()
             for crowd in (ours, theirs):
                 crowd.people[who].send(encode(*words))
                 replies.append(
@@ -295,9 +298,9 @@ class Player:
                 return difference
         return None
 
-    @staticmethod
-    def pause(commands, *crowds):
+    def pause(self, commands, *crowds):
         for words in commands:
+            self.lag.begin()
             for crowd in crowds:
                 crowd.control.command(*words)
         time.sleep(play.PAUSE_S)
@@ -318,7 +321,7 @@ class Player:
         for who in set(mine) | set(other):
             words = asleep.pop(who)
             pair = [served.get(who, b"(it waits)") for served in (mine, other)]
-            if not compare.same(words, *pair):
+            if not compare.same(words, *pair, self.lag):
                 return play.Difference(index, words, *pair)
         return None
 
@@ -344,7 +347,7 @@ class Player:
         elif name == b"EVAL":
             inside = spoken(words)
         else:
-            return compare.same(words, ours, theirs)
+            return compare.same(words, ours, theirs, self.lag)
         mine, other = parts(ours), parts(theirs)
         return (mine is not None and other is not None
                 and len(mine) == len(other) == len(inside)

@@ -76,9 +76,9 @@ class Place:
         return replies
 
 
-def same(words, ours, theirs):
+def same(words, ours, theirs, lag):
     """Chance, the clock and the seed of the index may show, no tier."""
-    if compare.same(words, ours, theirs):
+    if compare.same(words, ours, theirs, lag):
         return True
     # A counter that grows by chance.
     return (words[0].upper() == b"OBJECT" and words[1].upper() == b"FREQ"
@@ -111,15 +111,17 @@ class Player:
         for place in self.places:
             place.begin(number)
         index = 0
+        lag = compare.Lag()
         for commands, pause in self.pipelines(program):
             encoded = [encode(*words) for words in commands]
+            lag.begin()
             for place in self.places:
                 place.send(commands, encoded)
             found = [place.read(commands) for place in self.places]
             for at, words in enumerate(commands):
                 self.commands += 1
                 for place, replies in zip(self.places[1:], found[1:]):
-                    if not same(words, found[0][at], replies[at]):
+                    if not same(words, found[0][at], replies[at], lag):
                         return play.Difference(
                             index + at, [place.name.encode()] + words,
                             replies[at], found[0][at])

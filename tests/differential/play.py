@@ -120,11 +120,13 @@ class Player:
         self.commands = 0
         self.resp = 2
         self.counted = True
+        self.lag = None
 
     def play(self, program, resp):
         """The first Difference, or None."""
         self.resp = resp
         self.counted = True  # until a restart
+        self.lag = compare.Lag()
         for side in (self.larder, self.oracle):
             side.reset(resp)
         pending = []
@@ -166,6 +168,7 @@ class Player:
         ours = b"".join(data for _, data in encoded)
         theirs = b"".join(data for kind, data in encoded if kind == "both")
         cut = self.random.randrange(len(ours)) if ours else None
+        self.lag.begin()
         self.oracle.send(theirs, None)
         self.larder.send(ours, cut if self.random.random() < 0.2 else None)
         for index, kind, words in pending:
@@ -178,7 +181,7 @@ class Player:
                 continue
             expected = self.oracle.read()
             self.commands += 1
-            if not compare.same(words, reply, expected):
+            if not compare.same(words, reply, expected, self.lag):
                 return Difference(index, words, reply, expected)
         return None
 

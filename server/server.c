@@ -30,6 +30,7 @@
 
 /* Loading takes turns with clients, who are told -LOADING. */
 #define LOAD_SLICE_MS 20
+#define PATIENCE_MS 10
 /* A command that took longer has made the time of day stale that the rest of
  * its batch goes by. */
 #define STALE_CLOCK_NS 500000
@@ -47,6 +48,26 @@ void server_keep_turning(struct server *server, bool wanted)
         uv_idle_start(&server->spin, on_spin);
     } else {
         uv_idle_stop(&server->spin);
+    }
+}
+
+static void on_patience(uv_timer_t *handle)
+{
+    struct server *server = handle->data;
+    server->engine_has_more = true;
+    server_keep_turning(server, true);
+}
+
+/* While writers wait for room the engine has its turn, whatever comes. */
+static void watch_patience(struct server *server)
+{
+    bool wanted = engine_has_room_waiters(server->engine);
+    bool active = uv_is_active((uv_handle_t *)&server->patience) != 0;
+    if (wanted && !active) {
+        uv_timer_start(
+            &server->patience, on_patience, PATIENCE_MS, PATIENCE_MS);
+    } else if (!wanted && active) {
+        uv_timer_stop(&server->patience);
     }
 }
 
@@ -159,6 +180,7 @@ static void on_turn(uv_check_t *handle)
     }
     tracking_broadcast(server);
     conn_flush_list(server);
+    watch_patience(server);
     server_keep_turning(server, more || server->ready != NULL ||
                                     server->flush_list != NULL ||
                                     server->input_seen);
@@ -337,9 +359,10 @@ static void init_loop(struct server *server)
     wake_init(&server->engine_wake, loop, on_engine_wake, server);
     check(uv_check_init(loop, &server->turn) == 0);
     check(uv_idle_init(loop, &server->spin) == 0);
+    check(uv_timer_init(loop, &server->patience) == 0);
     check(uv_prepare_init(loop, &server->before_sleep) == 0);
     server->turn.data = server->spin.data = server;
-    server->before_sleep.data = server;
+    server->before_sleep.data = server->patience.data = server;
     uv_check_start(&server->turn, on_turn);
     coalesce_init(&server->coalesce);
     uv_prepare_start(&server->before_sleep, on_before_sleep);

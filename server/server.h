@@ -43,6 +43,7 @@ struct server {
     uv_prepare_t before_sleep;
     struct coalesce coalesce;
     uv_timer_t cron;
+    uv_timer_t patience; /* active while writers wait for room */
     uv_signal_t sigterm, sigint;
     struct engine *engine;
     char *dry_path; /* of its store; heap, lent to it */

@@ -148,6 +148,8 @@ struct engine {
     bool dropping, expiring;  /* sink_committed, expire_turn have more to do */
     uint64_t room_stuck_us;   /* since when none can be made; 0: it can */
     size_t room_wanted_bytes; /* the most that was not admitted; or 0 */
+    uint64_t room_wait_us;    /* since when room_waiters has been let wait */
+    size_t room_lent_bytes;   /* what they have got beyond what all may fill */
     struct engine_stats counters;
     size_t index_bytes;
     size_t blob_bytes;

@@ -6,12 +6,24 @@
 #include "tiers/dry/clock.h"
 #include "tiers/engine_internal.h"
 
-/* Sinking starts above this share (in 256ths) of maxmemory, free slots among
- * entries not counted: they are where the next values go. */
+/* Shares of maxmemory, in 256ths. Free slots among entries do not count: they
+ * are where the next values go. Sinking starts above the first, */
 #define HIGH_256THS 243
-/* With those in slabs that are in use: above this one there are too many, and
- * sparse slabs are emptied. */
+/* is hurried above the next, */
+#define SHORT_256THS 247
+/* writers wait above this one, */
+#define ADMIT_256THS 250
+/* and are lent what lies up to here when they have waited so long, a little at
+ * a time: for so many loans the disk may stand still. */
+#define LENT_256THS 254
+#define LOANS 20
+#define LOAN_US UINT64_C(20000)
+/* With free slots: above this one there are too many, and sparse slabs are
+ * emptied, */
 #define SCATTERED_256THS 248
+/* also while more has to sink if they are so many and hardly any memory is
+ * left for values of other sizes. */
+#define HOLES_256THS 2
 /* What is fetched in advance fills it up to here. */
 #define SPARE_256THS 235
 /* Writers that wait are let in when so much is free, or this share where that
@@ -19,7 +31,9 @@
  * into 420 MB, three runs each: 100,000 to 115,000 a second and at most 118 to
  * 142 ms with the share alone, 132,000 to 145,000 and 59 to 76 with this. */
 #define ROOM_BYTES ((size_t)1024 * 1024)
-#define ROOM_256THS 250
+#define ROOM_256THS 2
+/* Of the arena's address range. */
+#define ARENA_256THS 250
 /* Slabs that nothing is in give so much back at once: each is a system call. */
 #define COOL_MAX_BYTES ((size_t)4 * 1024 * 1024)
 /* When nothing can sink any more, waiting writers are refused after this:
@@ -56,13 +70,6 @@ static bool arena_beyond(const struct engine *engine, unsigned part_256ths)
            arena->reserved_bytes / 256 * part_256ths;
 }
 
-static size_t room_below(const struct engine *engine)
-{
-    size_t limit = engine->options.maxmemory_bytes;
-    size_t least = share(engine, ROOM_256THS);
-    return least + ROOM_BYTES < limit ? limit - ROOM_BYTES : least;
-}
-
 /* What memory_used would be without free slots between the entries. */
 static size_t memory_filled(const struct engine *engine)
 {
@@ -78,11 +85,38 @@ static size_t memory_occupied(const struct engine *engine)
     return memory_used(engine) - arena_warm_bytes(&engine->arena);
 }
 
+/* What writers may fill. Without a disk there is nothing to wait for. */
+static size_t admit_below(const struct engine *engine, size_t lent_bytes)
+{
+    if (engine->log.store == NULL) {
+        return engine->options.maxmemory_bytes;
+    }
+    return share(engine, ADMIT_256THS) + lent_bytes;
+}
+
+/* Is there room for so much more, when values may fill as much as `below`? */
+static bool fits(const struct engine *engine, size_t bytes, size_t below)
+{
+    return memory_filled(engine) + bytes <= below &&
+           memory_occupied(engine) + bytes <= engine->options.maxmemory_bytes;
+}
+
+static bool has_room(const struct engine *engine)
+{
+    size_t room = share(engine, ROOM_256THS);
+    return fits(
+        engine, room < ROOM_BYTES ? room : ROOM_BYTES, admit_below(engine, 0));
+}
+
 bool memory_scattered(const struct engine *engine)
 {
-    return memory_filled(engine) <= share(engine, HIGH_256THS) &&
-           (memory_occupied(engine) > share(engine, SCATTERED_256THS) ||
-               arena_beyond(engine, HIGH_256THS));
+    size_t filled = memory_filled(engine), occupied = memory_occupied(engine);
+    if (filled > share(engine, HIGH_256THS)) {
+        return occupied > share(engine, LENT_256THS) &&
+               occupied - filled > share(engine, HOLES_256THS);
+    }
+    return occupied > share(engine, SCATTERED_256THS) ||
+           arena_beyond(engine, HIGH_256THS);
 }
 
 bool memory_cool(struct engine *engine)
@@ -101,7 +135,7 @@ static bool is_asked_for_room(const struct engine *engine)
 {
     size_t wanted = engine->room_wanted_bytes;
     return wanted > 0 &&
-           memory_occupied(engine) + wanted > engine->options.maxmemory_bytes;
+           !fits(engine, wanted, admit_below(engine, engine->room_lent_bytes));
 }
 
 bool memory_pressing(const struct engine *engine)
@@ -123,7 +157,7 @@ bool memory_is_wanted(const struct engine *engine)
 
 bool memory_is_short(const struct engine *engine)
 {
-    return memory_occupied(engine) > share(engine, ROOM_256THS) ||
+    return memory_filled(engine) > share(engine, SHORT_256THS) ||
            memory_is_wanted(engine);
 }
 
@@ -222,11 +256,36 @@ static bool is_stuck(struct engine *engine)
            engine_mono_us() > engine->room_stuck_us + ROOM_WAIT_US;
 }
 
+/* All of them: each asks again, and waits again if others used it up, or if it
+ * wants more than that. */
+static void let_in(struct engine *engine, size_t lent_bytes)
+{
+    engine->room_lent_bytes = lent_bytes;
+    engine->room_wanted_bytes = 0;
+    waiters_run(&engine->room_waiters, UINT64_MAX, DRY_OK);
+}
+
+/* Have they waited long enough? *lent_bytes is what they get then, with what is
+ * still lent. */
+static bool lends(const struct engine *engine, size_t *lent_bytes)
+{
+    size_t most = share(engine, LENT_256THS - ADMIT_256THS);
+    size_t admitted = share(engine, ADMIT_256THS);
+    size_t below = memory_filled(engine) + most / LOANS;
+    *lent_bytes = below > admitted ? below - admitted : 0;
+    return *lent_bytes <= most &&
+           engine_mono_us() >= engine->room_wait_us + LOAN_US;
+}
+
 void memory_turn(struct engine *engine)
 {
     struct waiter_list *list = &engine->room_waiters;
     const struct log *log = &engine->log;
     bool stuck = is_stuck(engine);
+    bool room = has_room(engine);
+    if (room) {
+        engine->room_lent_bytes = 0;
+    }
     if (list->first == NULL) {
         engine->room_wanted_bytes = 0;
         return;
@@ -237,12 +296,12 @@ void memory_turn(struct engine *engine)
     if (stuck) {
         waiters_run(list, UINT64_MAX, DRY_FULL);
     }
-    /* All of them: each asks again, and waits again if others used it up, or
-     * if it wants more than that. */
-    if (memory_occupied(engine) < room_below(engine) &&
-        !namespaces_wait_for_disk(engine)) {
-        engine->room_wanted_bytes = 0;
-        waiters_run(list, UINT64_MAX, DRY_OK);
+    if (namespaces_wait_for_disk(engine)) {
+        return;
+    }
+    size_t lent_bytes = 0;
+    if (room || lends(engine, &lent_bytes)) {
+        let_in(engine, lent_bytes);
     }
 }
 
@@ -255,10 +314,11 @@ enum engine_admission engine_admit(
     if (__builtin_expect(log->refuses, 0)) {
         return log->full ? ENGINE_REFUSE_OOM : ENGINE_REFUSE_DISK;
     }
-    if (__builtin_expect(arena_beyond(engine, ROOM_256THS), 0)) {
+    if (__builtin_expect(arena_beyond(engine, ARENA_256THS), 0)) {
         return ENGINE_REFUSE_OOM;
     }
-    if (__builtin_expect(memory_occupied(engine) + size_bytes <= limit, 1)) {
+    size_t below = admit_below(engine, engine->room_lent_bytes);
+    if (__builtin_expect(fits(engine, size_bytes, below), 1)) {
         return ENGINE_ADMIT;
     }
     /* A value as large as everything cannot wait for room. */
@@ -267,7 +327,7 @@ enum engine_admission engine_admit(
         engine->room_wanted_bytes = size_bytes;
     }
     sink_turn(engine, engine_mono_us() + 500);
-    if (memory_occupied(engine) + size_bytes <= limit) {
+    if (fits(engine, size_bytes, can_make_room(engine) ? below : limit)) {
         return ENGINE_ADMIT;
     }
     /* What only the allocator holds back is given back soon. */
@@ -302,12 +362,20 @@ bool engine_admit_nested(const struct engine *engine, size_t size_bytes)
     size_t from =
         engine->held && engine->held_from > limit ? engine->held_from : limit;
     return memory_used(engine) + size_bytes <= from + limit / 4 &&
-           !arena_beyond(engine, ROOM_256THS);
+           !arena_beyond(engine, ARENA_256THS);
 }
 
 void engine_wait_room(struct engine *engine, struct engine_waiter *waiter)
 {
+    if (engine->room_waiters.first == NULL) {
+        engine->room_wait_us = engine_mono_us();
+    }
     waiters_add(&engine->room_waiters, waiter);
+}
+
+bool engine_has_room_waiters(const struct engine *engine)
+{
+    return engine->room_waiters.first != NULL;
 }
 
 void engine_set_outside_bytes(struct engine *engine, size_t bytes)

@@ -159,6 +159,9 @@ void conn_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
         return;
     }
     if (size < 0) {
+        if ((conn->flags & CONN_FLUSH_QUEUED) != 0) {
+            conn_write_queued(conn); /* it may still read */
+        }
         conn_close_soon(conn);
         return;
     }

@@ -23,9 +23,11 @@
 #define ANSWER_BYTES_MAX ((size_t)256 * 1024)
 /* When so much has been written in a turn of the loop, large values, which
  * need no copy to wait, are written in rounds of so long: six hundred replies
- * of a megabyte at once held up everybody else for a second. */
+ * of a megabyte at once held up everybody else for a second. But a value that
+ * sinks stays in memory meanwhile: so they may be this part of maxmemory. */
 #define TURN_WRITE_BYTES ((size_t)4 * 1024 * 1024)
 #define FLUSH_ROUND_US 30000
+#define PUT_OFF_PART 8
 
 struct writer {
     uv_write_t request;
@@ -320,6 +322,18 @@ void conn_send_answers(struct server *server)
     }
 }
 
+/* Is it written with conn_flush_list? What comes behind a reply that is, too.
+ */
+static bool is_put_off(const struct conn *conn, const struct reply *reply)
+{
+    const struct server *server = conn->server;
+    return (conn->flags & CONN_FLUSH_QUEUED) != 0 ||
+           (reply->splice_count > 0 &&
+               server->turn_written_bytes > TURN_WRITE_BYTES &&
+               server->queued_blob_bytes <
+                   server->maxmemory_bytes / PUT_OFF_PART);
+}
+
 void conn_flush(struct conn *conn)
 {
     struct server *server = conn->server;
@@ -327,8 +341,7 @@ void conn_flush(struct conn *conn)
     conn_send_answers(server);
     size_t start = server->reply_start;
     size_t size = reply_pending_bytes(reply) - start;
-    bool later = reply->splice_count > 0 &&
-                 server->turn_written_bytes > TURN_WRITE_BYTES;
+    bool later = is_put_off(conn, reply);
     if (size > 0 && (conn->flags & CONN_CLOSING) == 0) {
         size_t wrote = 0;
         if (!later && conn->output_first == NULL &&
@@ -554,7 +567,7 @@ void conn_send_served(struct conn *conn, struct reply *reply)
     reply_clear(reply);
 }
 
-/* Whoever is left has its turn in the next round of the loop. */
+/* The end of a turn. Whoever is left goes on in the next. */
 void conn_flush_list(struct server *server)
 {
     uint64_t end_us = server_mono_us() + FLUSH_ROUND_US;
@@ -567,4 +580,5 @@ void conn_flush_list(struct server *server)
             conn_check_output_limit(conn);
         }
     }
+    server->turn_written_bytes = 0;
 }

@@ -145,7 +145,6 @@ static void on_turn(uv_check_t *handle)
     struct server *server = handle->data;
     bool more = false;
     server->last_reader_id = 0;
-    server->turn_written_bytes = 0;
     if (server->shutting_down) {
         return;
     }

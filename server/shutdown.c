@@ -8,7 +8,7 @@
 #include "server/startup.h"
 
 /* Replies that waited for their writes to be synced may go now, and those kept
- * for the disk; then all connections close. */
+ * for the disk or for their turn; then all connections close. */
 static void dismiss_conns(struct server *server, bool saved)
 {
     struct conn *next;
@@ -16,10 +16,8 @@ static void dismiss_conns(struct server *server, bool saved)
         next = conn->next;
         if (saved && conn->wait == CONN_WAIT_SYNC) {
             conn_end_hold(conn);
-            conn_write_queued(conn);
-        } else if (conn->wait == CONN_WAIT_FETCH) {
-            conn_write_queued(conn);
         }
+        conn_write_queued(conn);
         conn_close_soon(conn);
     }
 }

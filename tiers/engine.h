@@ -176,8 +176,8 @@ enum engine_admission engine_admit_now(struct engine *engine, size_t size_bytes,
 bool engine_admit_nested(const struct engine *engine, size_t size_bytes);
 /* DRY_OK: ask again; DRY_FULL: nothing makes room, answer -OOM. */
 void engine_wait_room(struct engine *engine, struct engine_waiter *waiter);
-/* While it is so engine_turn should be called every 20 ms or so: whoever waits
- * longer is let into what is left for that. */
+/* While it is so engine_turn should be called every 20 ms or so: whoever has
+ * waited for that long is lent a little of what is kept for it. */
 bool engine_has_room_waiters(const struct engine *engine);
 /* Why the store refuses writes ("" when it does not): path and cause. */
 const char *engine_store_error(const struct engine *engine);

@@ -461,7 +461,8 @@ void checkpoint_turn(struct engine *engine, uint64_t deadline_us);
 bool compact_slab(struct engine *engine);
 /* Is more in RAM than should be? */
 bool memory_pressing(const struct engine *engine);
-/* Is it free slots between the entries, rather than the entries? */
+/* Is it free slots between the entries, that sparse slabs should be emptied
+ * into? */
 bool memory_scattered(const struct engine *engine);
 /* What is kept for the next values goes back when more than maxmemory is used.
  * True: there is more of it. */
@@ -475,7 +476,8 @@ bool memory_is_short(const struct engine *engine);
 size_t memory_used(const struct engine *engine);
 /* Room for so much more, without anything having to sink for it? */
 bool memory_has_spare(const struct engine *engine, size_t bytes);
-/* Wakes writers that wait for room, when there is some. */
+/* Wakes writers that wait for room, when there is some or they have waited for
+ * LOAN_US. */
 void memory_turn(struct engine *engine);
 /* What the allocator, the threads and the libraries take beyond the accounts
  * is what the kernel says less what is known; 10 microseconds. */

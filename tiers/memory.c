@@ -6,24 +6,24 @@
 #include "tiers/dry/clock.h"
 #include "tiers/engine_internal.h"
 
-/* Shares of maxmemory, in 256ths. Free slots among entries do not count: they
- * are where the next values go. Sinking starts above the first, */
-#define HIGH_256THS 243
-/* is hurried above the next, */
-#define SHORT_256THS 247
-/* writers wait above this one, */
-#define ADMIT_256THS 250
-/* and are lent what lies up to here when they have waited so long, a little at
- * a time: for so many loans the disk may stand still. */
-#define LENT_256THS 254
-#define LOANS 20
-#define LOAN_US UINT64_C(20000)
+/* Shares of maxmemory, in 256ths. Free slots among entries do not count in the
+ * first four: they are where the next values go. */
+#define HIGH_256THS 243  /* above it, entries sink */
+#define SHORT_256THS 247 /* and the disk is not left idle meanwhile */
+#define ADMIT_256THS 250 /* writers wait for what sinks */
+#define LENT_256THS 254  /* what they may be lent ends here */
 /* With free slots: above this one there are too many, and sparse slabs are
- * emptied, */
+ * emptied. */
 #define SCATTERED_256THS 248
-/* also while more has to sink if they are so many and hardly any memory is
- * left for values of other sizes. */
+/* Also while entries have to sink, if there are so many free slots and hardly
+ * any memory is left for values of other sizes. */
 #define HOLES_256THS 2
+/* Writers that have waited so long are let into a little of what they may be
+ * lent, this part or so many bytes: for all these times the disk may stand
+ * still. */
+#define LOAN_US UINT64_C(20000)
+#define LOAN_PART 20
+#define LOAN_BYTES ((size_t)512 * 1024)
 /* What is fetched in advance fills it up to here. */
 #define SPARE_256THS 235
 /* Writers that wait are let in when so much is free, or this share where that
@@ -99,13 +99,6 @@ static bool fits(const struct engine *engine, size_t bytes, size_t below)
 {
     return memory_filled(engine) + bytes <= below &&
            memory_occupied(engine) + bytes <= engine->options.maxmemory_bytes;
-}
-
-static bool has_room(const struct engine *engine)
-{
-    size_t room = share(engine, ROOM_256THS);
-    return fits(
-        engine, room < ROOM_BYTES ? room : ROOM_BYTES, admit_below(engine, 0));
 }
 
 bool memory_scattered(const struct engine *engine)
@@ -239,6 +232,16 @@ static bool can_make_room(const struct engine *engine)
     return memory_can_sink(engine) || !log_idle(engine);
 }
 
+/* Enough for those who wait? Where nothing can sink, all may be filled. */
+static bool has_room(const struct engine *engine)
+{
+    size_t least = share(engine, ROOM_256THS);
+    size_t room = least < ROOM_BYTES ? least : ROOM_BYTES;
+    return fits(engine, room, admit_below(engine, 0)) ||
+           (fits(engine, room, engine->options.maxmemory_bytes) &&
+               !can_make_room(engine));
+}
+
 /* Has there been nothing for so long that could make room? Counted from when
  * somebody first had to wait, not from when he asked again. */
 static bool is_stuck(struct engine *engine)
@@ -265,16 +268,26 @@ static void let_in(struct engine *engine, size_t lent_bytes)
     waiters_run(&engine->room_waiters, UINT64_MAX, DRY_OK);
 }
 
+/* Of so many bytes that may be lent; more when somebody has a larger value. */
+static size_t loan_bytes(const struct engine *engine, size_t most)
+{
+    size_t part = most / LOAN_PART < LOAN_BYTES ? most / LOAN_PART : LOAN_BYTES;
+    size_t wanted = engine->room_wanted_bytes;
+    size_t below = share(engine, ADMIT_256THS) + most;
+    return wanted > part && fits(engine, wanted, below) ? wanted : part;
+}
+
 /* Have they waited long enough? *lent_bytes is what they get then, with what is
  * still lent. */
 static bool lends(const struct engine *engine, size_t *lent_bytes)
 {
-    size_t most = share(engine, LENT_256THS - ADMIT_256THS);
     size_t admitted = share(engine, ADMIT_256THS);
-    size_t below = memory_filled(engine) + most / LOANS;
+    size_t most = share(engine, LENT_256THS - ADMIT_256THS);
+    size_t loan = loan_bytes(engine, most);
+    size_t below = memory_filled(engine) + loan;
     *lent_bytes = below > admitted ? below - admitted : 0;
-    return *lent_bytes <= most &&
-           engine_mono_us() >= engine->room_wait_us + LOAN_US;
+    return engine_mono_us() >= engine->room_wait_us + LOAN_US &&
+           fits(engine, loan, admitted + most);
 }
 
 void memory_turn(struct engine *engine)
@@ -282,25 +295,18 @@ void memory_turn(struct engine *engine)
     struct waiter_list *list = &engine->room_waiters;
     const struct log *log = &engine->log;
     bool stuck = is_stuck(engine);
-    bool room = has_room(engine);
-    if (room) {
+    size_t lent_bytes = 0;
+    if (engine->room_lent_bytes > 0 && has_room(engine)) {
         engine->room_lent_bytes = 0;
     }
     if (list->first == NULL) {
         engine->room_wanted_bytes = 0;
-        return;
-    }
-    if (log->refuses) {
+    } else if (log->refuses) {
         waiters_run(list, UINT64_MAX, log->full ? DRY_FULL : DRY_IO);
-    }
-    if (stuck) {
+    } else if (stuck) {
         waiters_run(list, UINT64_MAX, DRY_FULL);
-    }
-    if (namespaces_wait_for_disk(engine)) {
-        return;
-    }
-    size_t lent_bytes = 0;
-    if (room || lends(engine, &lent_bytes)) {
+    } else if (!namespaces_wait_for_disk(engine) &&
+               (has_room(engine) || lends(engine, &lent_bytes))) {
         let_in(engine, lent_bytes);
     }
 }

@@ -177,6 +177,7 @@ void engine_ignore_uses(struct engine *engine, bool on)
 void engine_set_maxmemory(struct engine *engine, uint64_t bytes)
 {
     engine->options.maxmemory_bytes = bytes;
+    engine->room_lent_bytes = 0; /* a part of what there was */
 }
 
 void engine_set_policy(struct engine *engine, enum engine_policy policy)

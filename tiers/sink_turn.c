@@ -313,6 +313,10 @@ static bool sink_newest_clean(struct engine *engine)
 bool sink_turn(struct engine *engine, uint64_t deadline_us)
 {
     unsigned steps = 0;
+    /* What is on disk goes before more is sent there. */
+    if (engine->dropping && sink_committed(engine, deadline_us)) {
+        return true;
+    }
     while (memory_pressing(engine)) {
         if (memory_scattered(engine) && compact_slab(engine)) {
             steps += CLOCK_STEPS - steps % CLOCK_STEPS;

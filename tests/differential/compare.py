@@ -10,9 +10,9 @@ SHARED_INTEGER = b":2147483647\r\n"
 
 
 class Lag:
-    """Between the moments the servers read the clock for the same command, on
-    a machine that may stand still: once for what set a time, once for what
-    shows it."""
+    """How far apart the servers may read the clock for the same command, on a
+    machine that may stand still: as long as the longest of a program's
+    pipelines took, once for what set a time and once for what shows it."""
 
     def __init__(self):
         self.longest_s = 0

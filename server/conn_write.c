@@ -322,8 +322,7 @@ void conn_send_answers(struct server *server)
     }
 }
 
-/* Is it written with conn_flush_list? What comes behind a reply that is, too.
- */
+/* Is it for conn_flush_list, as what comes behind such a reply always is? */
 static bool is_put_off(const struct conn *conn, const struct reply *reply)
 {
     const struct server *server = conn->server;

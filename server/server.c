@@ -30,6 +30,7 @@
 
 /* Loading takes turns with clients, who are told -LOADING. */
 #define LOAD_SLICE_MS 20
+/* How often the engine is asked while writers wait for room. */
 #define PATIENCE_MS 10
 /* A command that took longer has made the time of day stale that the rest of
  * its batch goes by. */

@@ -269,12 +269,14 @@ static void let_in(struct engine *engine, size_t lent_bytes)
 }
 
 /* Of so many bytes that may be lent; more when somebody has a larger value. */
-static size_t loan_bytes(const struct engine *engine, size_t most)
+static size_t loan_bytes(const struct engine *engine)
 {
-    size_t part = most / LOAN_PART < LOAN_BYTES ? most / LOAN_PART : LOAN_BYTES;
+    size_t part = share(engine, LENT_256THS - ADMIT_256THS) / LOAN_PART;
     size_t wanted = engine->room_wanted_bytes;
-    size_t below = share(engine, ADMIT_256THS) + most;
-    return wanted > part && fits(engine, wanted, below) ? wanted : part;
+    part = part < LOAN_BYTES ? part : LOAN_BYTES;
+    return wanted > part && fits(engine, wanted, share(engine, LENT_256THS))
+               ? wanted
+               : part;
 }
 
 /* Have they waited long enough? *lent_bytes is what they get then, with what is
@@ -282,12 +284,11 @@ static size_t loan_bytes(const struct engine *engine, size_t most)
 static bool lends(const struct engine *engine, size_t *lent_bytes)
 {
     size_t admitted = share(engine, ADMIT_256THS);
-    size_t most = share(engine, LENT_256THS - ADMIT_256THS);
-    size_t loan = loan_bytes(engine, most);
+    size_t loan = loan_bytes(engine);
     size_t below = memory_filled(engine) + loan;
     *lent_bytes = below > admitted ? below - admitted : 0;
     return engine_mono_us() >= engine->room_wait_us + LOAN_US &&
-           fits(engine, loan, admitted + most);
+           fits(engine, loan, share(engine, LENT_256THS));
 }
 
 void memory_turn(struct engine *engine)

@@ -60,9 +60,8 @@ def milliseconds(_, ours, theirs, tolerance_ms):
     return near(a, b, tolerance_ms) and a > 0 and b > 0
 
 
-def seconds(_, ours, theirs, tolerance_ms):
-    a, b = value(ours), value(theirs)
-    return near(a, b, tolerance_ms // 1000) and a > 0 and b > 0
+def seconds(args, ours, theirs, tolerance_ms):
+    return milliseconds(args, ours, theirs, tolerance_ms // 1000)
 
 
 def same_set(_, ours, theirs):

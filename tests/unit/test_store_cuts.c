@@ -64,14 +64,14 @@ static void plan_life(void)
 static void test_cuts(void **state)
 {
     const char *rounds = getenv("LARDER_CUTS");
-    for (int i = rounds != NULL ? atoi(rounds) : 200; i > 0; i--) {
+    for (int i = rounds != NULL ? atoi(rounds) : 300; i > 0; i--) {
         plan_life();
         one_life(*state, live);
         if (below(2) == 0) {
             cut_power();
         }
     }
-    assert_true(disk->commits > 100 && disk->failures > 50);
+    assert_true(disk->commits > 100 && disk->failures > 100);
     assert_true(disk->kills > 20 && disk->losses > 100);
 }
 
